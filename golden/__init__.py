@@ -1,0 +1,14 @@
+"""The truth: what every layer computes, by definition, in NumPy integers.
+
+The modules here share no code with the hardware, and no algorithm either: a transposed convolution
+is the scatter of its definition, never a set of polyphase branches. Whatever is generated is
+compared with this package; this package is compared with PyTorch, ONNX, ONNX Runtime and
+TensorFlow Lite in ``tests/golden``.
+
+``arithmetic``
+    Convolutions and the pixel shuffle on exact integers.
+``quantisation``
+    From accumulators to 8-bit codes, and the activation tables.
+``model``
+    One quantised layer from codes to codes.
+"""

@@ -1,0 +1,228 @@
+"""One quantised layer, from input codes to output codes.
+
+A layer is a JSON-able mapping and its numbers are a mapping of arrays. Every layer has the fields
+
+=========================  ====================================================================
+``op``                     ``"conv_transpose2d"``, ``"conv2d"`` or ``"sub_pixel_conv2d"``
+``in_channels``            input channels
+``out_channels``           output channels; of sub_pixel_conv2d, after the shuffle
+``kernel_size``            ``[kh, kw]``
+``padding``                ``[[top, bottom], [left, right]]``
+``dilation``, ``groups``   ``[dh, dw]``, integer
+``dtype``                  ``"uint8"`` or ``"int8"``, of the input and output codes
+``input_zero_point``       code of the real 0 at the input
+``output_zero_point``      code of the real 0 at the output
+``requant``                scheme of :func:`golden.quantisation.requantise`
+``activation``             ``"none"``, ``"relu"``, ``"clamp"`` or a kind of
+                           :func:`golden.quantisation.activation_table`
+=========================  ====================================================================
+
+and, where they apply, ``stride`` and ``output_padding`` (conv_transpose2d, pairs),
+``upscale_factor`` and ``order`` (sub_pixel_conv2d), ``multiplier_bits`` (requant "compact") and
+``activation_parameters`` (clamp: low and high as real values; leaky_relu: alpha; hard_sigmoid:
+alpha and beta). Fields that are not listed are not read.
+
+The arrays, where ``N`` is the number of channels of the convolution, ``out_channels`` or, of
+sub_pixel_conv2d, ``out_channels * upscale_factor**2``:
+
+``weight``
+    int, ``(in_channels, N // groups, kh, kw)`` for conv_transpose2d, otherwise
+    ``(N, in_channels // groups, kh, kw)``.
+``bias``
+    int32, ``(N,)``, or absent.
+``input_scale``, ``output_scale``, ``weight_scale``
+    float32, ``()``; ``weight_scale`` may be ``(N,)``.
+``pre_scale``, ``pre_zero_point``
+    With a table activation only: the quantisation of the codes that index the table.
+``slope``
+    With prelu only: float32, ``(out_channels,)``.
+"""
+
+from numbers import Real
+
+import numpy as np
+
+from golden.arithmetic import conv2d, conv_transpose2d, pixel_shuffle
+from golden.quantisation import (activation_table, check_code, dtype_range, requantise,
+                                 requantise_scale)
+
+
+__all__ = ["accumulate", "forward"]
+
+
+_PARAMETERS = {"none": 0, "relu": 0, "clamp": 2, "leaky_relu": 1, "prelu": 0, "tanh": 0,
+               "sigmoid": 0, "hard_sigmoid": 2}
+_CLIPS = ("none", "relu", "clamp")
+
+
+def _get(where, mapping, field):
+    if mapping.get(field) is None:
+        raise ValueError(f"{field} must be given in {where}, which has {sorted(mapping)}")
+    return mapping[field]
+
+
+def _check(field, value, rule, expected):
+    if not np.array_equal(value, expected):
+        raise ValueError(f"{field} must be {expected!r}, {rule}, not {value!r}")
+
+
+def _centred(spec, x):
+    """The input minus its zero point, so that absent neighbours are 0."""
+    dtype = _get("spec", spec, "dtype")
+    low, high = dtype_range(dtype)
+    zero_point = check_code("input_zero_point", _get("spec", spec, "input_zero_point"), dtype)
+    x = np.asarray(x)
+    if x.ndim != 3 or x.size == 0 or not np.can_cast(x.dtype, np.int64):
+        raise ValueError(f"x must be a non-empty integer array (Cin, H, W), not dtype {x.dtype} "
+                         f"and shape {x.shape}")
+    if x.min() < low or x.max() > high:
+        raise ValueError(f"x must hold codes of {dtype}, {low} to {high}, "
+                         f"not {x.min()} to {x.max()}")
+    _check("in_channels", _get("spec", spec, "in_channels"), "the channels of x", x.shape[0])
+    return x.astype(np.int64) - zero_point
+
+
+def _convolve(spec, tensors, x):
+    """Accumulators by channel of the convolution, before any shuffle."""
+    x = _centred(spec, x)
+    op = _get("spec", spec, "op")
+    weight, bias = np.asarray(_get("tensors", tensors, "weight")), tensors.get("bias")
+    options = {field: _get("spec", spec, field) for field in ("padding", "dilation", "groups")}
+    _check("kernel_size", _get("spec", spec, "kernel_size"), "the kernel of weight",
+           list(weight.shape[2:]))
+
+    if op == "conv_transpose2d":
+        acc = conv_transpose2d(x, weight, bias, **options, stride=_get("spec", spec, "stride"),
+                               output_padding=_get("spec", spec, "output_padding"))
+    elif op in ("conv2d", "sub_pixel_conv2d"):
+        for field, only in ("stride", [1, 1]), ("output_padding", [0, 0]):
+            if spec.get(field) is not None:
+                _check(field, spec[field], f"as {op} has no other", only)
+        acc = conv2d(x, weight, bias, **options)
+    else:
+        raise ValueError(f"op must be 'conv_transpose2d', 'conv2d' or 'sub_pixel_conv2d', "
+                         f"not {op!r}")
+
+    if acc.min() < -2**31 or acc.max() >= 2**31:
+        raise ValueError(f"accumulators must fit int32, not reach from {acc.min()} to {acc.max()}")
+    return acc
+
+
+def _arrange(spec, maps):
+    """Channels of the convolution to channels of the output."""
+    if spec["op"] == "sub_pixel_conv2d":
+        maps = pixel_shuffle(maps, _get("spec", spec, "upscale_factor"),
+                             _get("spec", spec, "order"))
+    _check("out_channels", _get("spec", spec, "out_channels"), "the output channels of weight",
+           maps.shape[0])
+    return maps
+
+
+def accumulate(spec, tensors, x):
+    """Accumulators of a layer, bias included, where its outputs are.
+
+    Parameters
+    ----------
+    spec, tensors : mapping
+        As the module describes; only the fields up to the bias are read.
+    x : array of int, (in_channels, H, W)
+        Input codes.
+
+    Returns
+    -------
+    int64 array, (out_channels, OH, OW)
+
+    Raises
+    ------
+    ValueError
+        For a missing or wrong field, and when an accumulator does not fit int32. Partial sums are
+        not looked at: those that wrap in two's complement wrap back.
+    """
+    return _arrange(spec, _convolve(spec, tensors, x))
+
+
+def _clip_range(activation, parameters, dtype, scale, zero_point):
+    """Lowest and highest output code of a clipping activation."""
+    low, high = dtype_range(dtype)
+    if activation == "relu":
+        return zero_point, high
+    if activation == "clamp":
+        if not parameters[0] <= parameters[1]:
+            raise ValueError(f"activation_parameters of clamp must be [low, high] with low <= high,"
+                             f" not {parameters!r}")
+        with np.errstate(over="ignore"):
+            bounds = np.rint(np.asarray(parameters, np.float32) / np.float32(scale))
+        bounds = np.clip(bounds, low - zero_point, high - zero_point).astype(np.int64)
+        low, high = (int(bound) for bound in bounds + zero_point)
+    return low, high
+
+
+def _activate(activation, parameters, tensors, codes, dtype, output):
+    """Apply a table activation to ``codes (out_channels, OH, OW)``."""
+    options = dict(zip(("alpha", "beta"), parameters))
+    if activation == "prelu":
+        options["slope"] = _get("tensors", tensors, "slope")
+        _check("slope", np.shape(options["slope"]), "one slope per output channel",
+               codes.shape[:1])
+    table = activation_table(activation, **options, **output, dtype=dtype,
+                             pre_scale=_get("tensors", tensors, "pre_scale"),
+                             pre_zero_point=_get("tensors", tensors, "pre_zero_point"))
+    if activation == "prelu":
+        return table[np.arange(codes.shape[0])[:, None, None], codes & 0xFF]
+    return table[codes & 0xFF]
+
+
+def forward(spec, tensors, x):
+    """Output codes of a layer.
+
+    The accumulators of :func:`accumulate` are requantised to the output, and clipped by relu (at
+    the output zero point) or clamp (at its quantised bounds). A table activation instead has them
+    requantised to ``pre_scale`` and ``pre_zero_point`` over the whole dtype, then looks them up.
+
+    Parameters
+    ----------
+    spec, tensors : mapping
+        As the module describes.
+    x : array of int, (in_channels, H, W)
+        Input codes.
+
+    Returns
+    -------
+    int64 array, (out_channels, OH, OW)
+
+    Raises
+    ------
+    ValueError
+        For a missing or wrong field, and when an accumulator does not fit int32.
+    """
+    acc = _convolve(spec, tensors, x)
+    dtype, activation = _get("spec", spec, "dtype"), _get("spec", spec, "activation")
+    if activation not in tuple(_PARAMETERS):
+        raise ValueError(f"activation must be one of {', '.join(_PARAMETERS)}, not {activation!r}")
+    parameters = spec.get("activation_parameters") or ()
+    if (np.shape(parameters) != (_PARAMETERS[activation],)
+            or not all(isinstance(value, Real) for value in parameters)):
+        raise ValueError(f"activation_parameters of {activation} must be "
+                         f"{_PARAMETERS[activation]} numbers, not {parameters!r}")
+
+    output = {"output_scale": _get("tensors", tensors, "output_scale"),
+              "output_zero_point": check_code("output_zero_point",
+                                              _get("spec", spec, "output_zero_point"), dtype)}
+    if activation in _CLIPS:
+        scale, zero_point = output.values()
+        bounds = _clip_range(activation, parameters, dtype, scale, zero_point)
+    else:
+        scale = _get("tensors", tensors, "pre_scale")
+        zero_point = check_code("pre_zero_point", _get("tensors", tensors, "pre_zero_point"),
+                                dtype)
+        bounds = dtype_range(dtype)
+
+    scheme = {"scheme": _get("spec", spec, "requant")}
+    if scheme["scheme"] == "compact":
+        scheme["bits"] = _get("spec", spec, "multiplier_bits")
+    factor = requantise_scale(_get("tensors", tensors, "input_scale"),
+                              _get("tensors", tensors, "weight_scale"), scale)
+    codes = _arrange(spec, requantise(acc, factor, zero_point, *bounds, **scheme))
+    if activation in _CLIPS:
+        return codes
+    return _activate(activation, parameters, tensors, codes, dtype, output)

@@ -1,0 +1,1 @@
+"""The engine, one stage per file, in the order that data flows."""

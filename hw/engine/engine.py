@@ -1,0 +1,125 @@
+"""The engine: a stream of input frames to a stream of output frames."""
+
+from amaranth.hdl import Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from ..primitives.memory import BlockMemory
+from .delay import delay
+from .ingest import Beat, Ingest
+from .layouts import Layouts
+from .line_buffer import LineBuffer
+from .loader import WeightBeat
+from .mac_array import MacArray
+from .output import Output
+from .registers import AxiLite, Registers
+from .requantiser import Requantiser
+from .sequencer import Sequencer
+from .skid import SkidBuffer
+from .stores import Stores
+
+__all__ = ["Engine"]
+
+
+class Engine(wiring.Component):
+    """All stages, in the order that data flows.
+
+    Parameters
+    ----------
+    program : Program
+    version : tuple of int
+    digest : int
+        For the registers.
+
+    Members
+    -------
+    i, o
+        Input and output frames.
+    i_weights
+        Weight stream; never ready where the weights are built in.
+    bus
+        AXI4-Lite registers.
+    """
+
+    def __init__(self, program, *, version, digest):
+        self._program, self._version, self._digest = program, version, digest
+        self._mac_array, self._requantiser = MacArray(program), Requantiser(program)
+        layout, folding = program.layout, program.folding
+        super().__init__({
+            "i": In(stream.Signature(Beat(8 * layout.input_lanes))),
+            "o": Out(stream.Signature(Beat(8 * folding.po * folding.px))),
+            "i_weights": In(stream.Signature(WeightBeat(program))), "bus": In(AxiLite()),
+        })
+
+    @property
+    def result_latency(self):
+        """Cycles from the last step of a group to its codes."""
+        return BlockMemory.LATENCY + self._mac_array.latency + self._requantiser.latency
+
+    @property
+    def queue_depth(self):
+        """Places in the output queue: enough for a group in each cycle of the pipeline."""
+        gathering = 2 * self._program.phases[1] if self._program.folding.px > 1 else 0
+        return 1 << (self.result_latency + gathering + 6 - 1).bit_length()
+
+    def elaborate(self, platform):
+        m = Module()
+        program, layouts = self._program, Layouts(self._program)
+        px = program.folding.px
+        m.submodules.skid = skid = SkidBuffer(self.i.payload.shape())
+        m.submodules.ingest = ingest = Ingest(program)
+        m.submodules.lines = lines = LineBuffer(
+            address=layouts.line_address, px=px, bits=program.line_word_bits,
+            depth=program.row_words * program.line_rows)
+        m.submodules.sequencer = sequencer = Sequencer(program, credits=self.queue_depth)
+        m.submodules.stores = stores = Stores(program)
+        m.submodules.mac_array = mac_array = self._mac_array
+        m.submodules.requantiser = requantiser = self._requantiser
+        m.submodules.output = output = Output(program, depth=self.queue_depth)
+        m.submodules.registers = registers = Registers(program, version=self._version,
+                                                       digest=self._digest)
+        connect(m, flipped(self.i), skid.i)
+        connect(m, skid.o, ingest.i)
+        connect(m, ingest.o_frame, sequencer.i_frame)
+        connect(m, ingest.line, lines.write)
+        connect(m, output.o, flipped(self.o))
+        connect(m, flipped(self.i_weights), stores.i)
+        connect(m, flipped(self.bus), registers.bus)
+        if program.skip_zeros:
+            m.submodules.flags = flags = LineBuffer(
+                address=layouts.flag_line_address, px=px, bits=program.flag_bits,
+                depth=layouts.flag_row_words * program.line_rows)
+            connect(m, ingest.flag, flags.write)
+            m.d.comb += [flags.read.eq(sequencer.flag_read), sequencer.flag_data.eq(flags.data)]
+
+        step = sequencer.o
+        m.d.comb += [
+            ingest.geometry.eq(registers.geometry), sequencer.row.eq(ingest.row),
+            ingest.release.eq(sequencer.release), ingest.release_en.eq(sequencer.release_en),
+            sequencer.departure.eq(output.departure),
+            lines.read.eq(step.lines), stores.weight_read.eq(step.weight),
+            mac_array.i.eq(delay(m, step, BlockMemory.LATENCY, name="step")),
+            mac_array.i_valid.eq(delay(m, sequencer.o_valid, BlockMemory.LATENCY,
+                                       name="step_valid")),
+            mac_array.lines.eq(lines.data), mac_array.weights.eq(stores.weight_data),
+            requantiser.sums.eq(mac_array.sums), requantiser.i_valid.eq(mac_array.o_valid),
+            requantiser.i_tag.eq(mac_array.tag),
+            stores.parameters_read.eq(requantiser.parameters_read),
+            requantiser.parameters_data.eq(stores.parameters_data),
+            stores.tables_read.eq(requantiser.tables_read),
+            requantiser.tables_data.eq(stores.tables_data),
+            output.codes.eq(requantiser.codes), output.i_valid.eq(requantiser.o_valid),
+            output.tag.eq(requantiser.tag),
+        ]
+        m.d.comb += [
+            stores.begin.eq(ingest.o_frame.valid), stores.begin_bank.eq(registers.geometry.bank),
+            stores.end.eq(delay(m, sequencer.release_en & sequencer.release.frame,
+                                self.result_latency, name="frame_end")),
+            stores.end_bank.eq(requantiser.tag.bank),
+            registers.configured.eq(stores.configured), registers.bank.eq(stores.bank),
+            registers.first.eq(ingest.o_frame.valid), registers.last.eq(output.end_of_frame),
+            registers.errors.weights_length.eq(stores.error),
+            *[registers.errors[name].eq(ingest.errors[name])
+              for name in ingest.errors.shape().members],
+        ]
+        return m

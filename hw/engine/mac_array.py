@@ -1,0 +1,115 @@
+"""The multipliers: px times po dot products of width pi, every cycle."""
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from ..primitives.multiplier import Multiplier
+from .delay import delay
+from .layouts import Layouts
+
+__all__ = ["MacArray"]
+
+
+class MacArray(wiring.Component):
+    """Accumulates the steps of a group; all `px * po` sums leave together, one group a cycle.
+
+    All `po` output channels share the activations (those of their convolution group), all `px`
+    pixels share the weights. Sums are exact. No flow control: what goes in comes out.
+
+    Parameters
+    ----------
+    program : Program
+
+    Members
+    -------
+    i, i_valid
+        The step, aligned with its data.
+    lines
+        A word from each memory of the line buffer.
+    weights
+        The weight word.
+    sums
+        Sum of pixel x and output lane o at `[x * po + o]`, `latency` cycles after the last step.
+    o_valid, tag
+        Whether there are sums, and their group.
+    """
+
+    def __init__(self, program):
+        self._program = program
+        layouts = Layouts(program)
+        folding = program.folding
+        super().__init__({
+            "i": In(layouts.step), "i_valid": In(1),
+            "lines": In(data.ArrayLayout(program.line_word_bits, folding.px)),
+            "weights": In(program.weight_word_bits),
+            "sums": Out(data.ArrayLayout(signed(program.accumulator_bits),
+                                         folding.px * folding.po)),
+            "o_valid": Out(1), "tag": Out(layouts.tag),
+        })
+
+    @property
+    def rotation_latency(self):
+        return 1 if self._program.folding.px > 1 else 0
+
+    @property
+    def latency(self):
+        """Cycles from the last step of a group to its sums."""
+        return (self.rotation_latency + Multiplier.LATENCY
+                + ceil_log2(self._program.folding.pi) + 1)
+
+    def elaborate(self, platform):
+        m = Module()
+        program, folding = self._program, self._program.folding
+        pixels = self._rotated(m)
+        weights = delay(m, self.weights, self.rotation_latency, name="weights")
+        step = delay(m, self.i, self.latency - 1, name="step")
+        valid = delay(m, self.i_valid, self.latency - 1, name="valid")
+        m.d.sync += [self.o_valid.eq(valid & step.last), self.tag.eq(step.tag)]
+
+        bits, weight_bits = program.activation_bits, program.quantisation.weight_bits
+        lanes_per_group = folding.po // program.layout.parallel_groups
+        for x, pixel in enumerate(pixels):
+            for o in range(folding.po):
+                products = []
+                for i in range(folding.pi):
+                    block = Multiplier(signed(bits), signed(weight_bits))
+                    m.submodules[f"multiplier_{x}_{o}_{i}"] = block
+                    lane = o // lanes_per_group * folding.pi + i
+                    m.d.comb += [
+                        block.a.eq(pixel.word_select(lane, bits)),
+                        block.b.eq(weights.word_select(o * folding.pi + i, weight_bits)),
+                    ]
+                    products.append(block.p)
+                total = self._tree(m, products, f"tree_{x}_{o}")
+                sum_ = self.sums[x * folding.po + o]
+                with m.If(valid):
+                    m.d.sync += sum_.eq(Mux(step.first, 0, sum_) + Mux(step.lanes[x], total, 0))
+        return m
+
+    def _rotated(self, m):
+        """The pixels in the order of the lanes."""
+        px = self._program.folding.px
+        words = [self.lines[n] for n in range(px)]
+        if px == 1:
+            return words
+        pixels = [Signal(self._program.line_word_bits, name=f"pixel_{x}") for x in range(px)]
+        with m.Switch(self.i.rotate):
+            for rotate in range(px):
+                with m.Case(rotate):
+                    m.d.sync += [p.eq(words[(x + rotate) % px]) for x, p in enumerate(pixels)]
+        return pixels
+
+    @staticmethod
+    def _tree(m, terms, name):
+        """Sum of the terms, a register after each level of two-input adders."""
+        level = 0
+        while len(terms) > 1:
+            added = []
+            for n in range(0, len(terms), 2):
+                value = sum(terms[n + 1:n + 2], terms[n])
+                added.append(Signal(value.shape(), name=f"{name}_{level}_{n // 2}"))
+                m.d.sync += added[-1].eq(value)
+            terms, level = added, level + 1
+        return terms[0]

@@ -1,0 +1,96 @@
+"""The output side: pixels in raster order, one beat after the other."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .ingest import Beat
+from .layouts import Layouts
+
+__all__ = ["Output"]
+
+
+class Output(wiring.Component):
+    """Queues the codes of each group as a beat of `px` pixels by `po` channels.
+
+    With several pixels a cycle, the groups of one block are the column phases of `px` positions:
+    phase q of position n is pixel `S * n + q` of the block. They are gathered until the block is
+    whole and leave as `S` beats of `px` neighbours; the tag of group q is that of beat q.
+
+    Latency to the queue 1 (with `px` > 1: 2 from the last group of the block for its first beat),
+    and 2 through it. There is always room: the sequencer counts the places.
+
+    Parameters
+    ----------
+    program : Program
+    depth : int
+        Places in the queue.
+
+    Members
+    -------
+    codes, i_valid, tag
+        As `Requantiser` gives them.
+    o
+        Output stream.
+    departure, end_of_frame
+        High in the cycle in which a beat is taken, and the last beat of a frame.
+    """
+
+    def __init__(self, program, *, depth):
+        self._program, self._depth = program, depth
+        folding = program.folding
+        lanes = folding.px * folding.po
+        super().__init__({
+            "codes": In(data.ArrayLayout(8, lanes)), "i_valid": In(1),
+            "tag": In(Layouts(program).tag), "o": Out(stream.Signature(Beat(8 * lanes))),
+            "departure": Out(1), "end_of_frame": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        layout = data.StructLayout({**self.o.payload.shape().members, "end": 1})
+        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=layout.size, depth=self._depth)
+        beat, beat_valid, leaving = Signal(layout), Signal(), Signal(layout)
+        if self._program.folding.px == 1:
+            m.d.comb += [beat.data.eq(self.codes), beat.first.eq(self.tag.first),
+                         beat.last.eq(self.tag.last), beat.end.eq(self.tag.end),
+                         beat_valid.eq(self.i_valid & self.tag.beat)]
+        else:
+            self._gather(m, beat, beat_valid)
+        m.d.comb += [
+            queue.w_en.eq(beat_valid), queue.w_data.eq(beat), self.o.valid.eq(queue.r_rdy),
+            queue.r_en.eq(self.o.ready), leaving.eq(queue.r_data),
+            *[self.o.payload[name].eq(leaving[name]) for name in self.o.payload.shape().members],
+            self.departure.eq(self.o.valid & self.o.ready),
+            self.end_of_frame.eq(self.departure & leaving.end),
+        ]
+        return m
+
+    def _gather(self, m, beat, beat_valid):
+        folding, phases = self._program.folding, self._program.phases[1]
+        px, bits = folding.px, 8 * folding.po
+        phase = Signal(range(phases))
+        pixels = [Signal(bits, name=f"pixel_{n}") for n in range(phases * px)]
+        tags = [Signal(self.tag.shape(), name=f"tag_{q}") for q in range(phases)]
+        whole = Signal()
+        m.d.sync += whole.eq(self.i_valid & (phase == phases - 1))
+        with m.If(self.i_valid):
+            m.d.sync += phase.eq(Mux(phase == phases - 1, 0, phase + 1))
+        for q in range(phases):
+            with m.If(self.i_valid & (phase == q)):
+                m.d.sync += tags[q].eq(self.tag)
+                m.d.sync += [pixels[phases * n + q].eq(self.codes.as_value().word_select(n, bits))
+                             for n in range(px)]
+        # a whole block moves on at once, since the next one overwrites it
+        leaving = [Signal(beat.shape(), name=f"leaving_{q}") for q in range(phases)]
+        valid = Signal(phases)
+        with m.If(whole):
+            m.d.sync += valid.eq(Cat(tag.beat for tag in tags))
+            for q, (new, tag) in enumerate(zip(leaving, tags)):
+                m.d.sync += [new.data.eq(Cat(pixels[q * px:(q + 1) * px])),
+                             new.first.eq(tag.first), new.last.eq(tag.last),
+                             new.end.eq(tag.end)]
+        with m.Else():
+            m.d.sync += valid.eq(valid >> 1)
+            m.d.sync += [here.eq(after) for here, after in zip(leaving, leaving[1:])]
+        m.d.comb += [beat.eq(leaving[0]), beat_valid.eq(valid[0])]

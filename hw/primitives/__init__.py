@@ -1,0 +1,1 @@
+"""Device primitives: the only code that knows a device family."""

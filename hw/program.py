@@ -1,0 +1,314 @@
+"""The phase bank folded onto an engine: every word, table, width and count that hardware needs.
+
+The MAC steps of one output frame, in order::
+
+    for i, p            input row position and row phase      (one output row)
+      for block, q      px column positions and column phase
+        for b, g        convolution groups and output-channel groups: one *group* of results
+          for ty, tx    taps inside the frame
+            for c       input-channel words: one *step*
+
+One step is one cycle of the whole MAC array and one weight word. Weight words are stored in this
+order, so that the address is a counter, and a tap outside the frame is a jump.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .folding import IDLE, ChannelLayout, Folding
+from .phase_bank import lower
+from .quantisation import Quantisation
+from .schedule import Schedule
+
+__all__ = ["Program"]
+
+FLAG_WORD = 16  # steps that the look-ahead judges in one cycle
+
+
+def bits_for(low, high):
+    """Width of a signed number that holds low..high."""
+    return max(int(high).bit_length(), int(-low - 1).bit_length() if low < 0 else 0) + 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A layer with its tensors, frame size and folding, and all that follows from them.
+
+    Parameters
+    ----------
+    layer : hw.layers.Layer
+    quantisation : Quantisation
+    tensors : mapping of str to numpy.ndarray
+        `weight`, `bias`, `input_scale`, `weight_scale`, `output_scale` and, for table
+        activations, `pre_scale`, `pre_zero_point` and `slope`.
+    height, width : int
+        The largest input frame.
+    folding : Folding
+    skip_zeros : bool
+        Drop steps whose activations are all zero.
+    loadable : bool
+        Weights come over their own stream instead of lying in the bitstream.
+    """
+
+    layer: object
+    quantisation: Quantisation
+    tensors: dict
+    height: int
+    width: int
+    folding: Folding
+    skip_zeros: bool = False
+    loadable: bool = False
+
+    def __post_init__(self):
+        self.layer.output_size(self.height, self.width)
+        if self.accumulator_bits > 32 or self.biased_bits > 33:
+            raise ValueError("weight must keep every sum in int32, but with kernel_size "
+                             f"{self.layer.kernel_size} and {self.layout.group_inputs} input "
+                             f"channels it may need {self.accumulator_bits} bits")
+
+    # --- shape ------------------------------------------------------------------------------
+
+    @cached_property
+    def bank(self):
+        return lower(self.layer, self.tensors["weight"])
+
+    @cached_property
+    def layout(self):
+        return ChannelLayout(self.layer.in_channels, self.layer.out_channels, self.bank.groups,
+                             self.folding)
+
+    @property
+    def phases(self):
+        return len(self.bank.rows), len(self.bank.columns)
+
+    def last_position(self, axis):
+        """(constant, phase): the last output lies at input position `length + constant`."""
+        length = (self.height, self.width)[axis]
+        last = self.layer.output_length(axis, length) - 1
+        position, phase = divmod(last, self.phases[axis])
+        return position - length, phase
+
+    def smallest(self, axis):
+        """Smallest input length that leaves an output."""
+        return max(1, -self.last_position(axis)[0])
+
+    @cached_property
+    def reach(self):
+        """((lowest dy, highest dy), (lowest dx, highest dx)) over all phases."""
+        return tuple((min(d), max(d)) for d in
+                     ([o for taps in axis for o in taps] for axis in
+                      (self.bank.rows, self.bank.columns)))
+
+    @property
+    def line_rows(self):
+        """Rows that the line buffer holds: those that one output row needs, and one to fill."""
+        low, high = self.reach[0]
+        return min(high - low + 2, 2 * self.height)
+
+    @property
+    def row_words(self):
+        """Words of one row in one of the `px` memories of the line buffer."""
+        return -(-self.width // self.folding.px) * self.layout.input_beats
+
+    @property
+    def activation_bits(self):
+        """Width of `code - zero_point`, signed."""
+        return bits_for(*self.quantisation.input_range)
+
+    @property
+    def line_word_bits(self):
+        return self.layout.input_lanes * self.activation_bits
+
+    # --- weights ----------------------------------------------------------------------------
+
+    @property
+    def weight_word_bits(self):
+        return self.folding.pi * self.folding.po * self.quantisation.weight_bits
+
+    @cached_property
+    def weight_array(self):
+        """Array (steps, po, pi) of weights in program order."""
+        layout = self.layout
+        parts = [self._fold(f) for row in self.bank.filters for f in row]
+        return np.concatenate([p.reshape(-1, layout.folding.po, layout.folding.pi) for p in parts])
+
+    def _fold(self, filters):
+        """(out, in/groups, ty, tx) -> (output beat, ty, tx, input word, po, pi)."""
+        layout, pi = self.layout, self.folding.pi
+        padded = np.zeros((layout.out_channels + 1, layout.block_inputs * pi, *filters.shape[2:]),
+                          dtype=np.int64)
+        padded[:-1, :filters.shape[1]] = filters
+        words = padded[layout.output_channels]  # an idle lane (-1) takes the zero row at the end
+        words = words.reshape(*words.shape[:2], layout.block_inputs, pi, *filters.shape[2:])
+        return words.transpose(0, 4, 5, 2, 1, 3)
+
+    @cached_property
+    def weight_words(self):
+        """Weight memory as a list of ints: lane-major, lowest lane and input lowest."""
+        return pack(self.weight_array.reshape(self.steps, -1), self.quantisation.weight_bits)
+
+    @property
+    def steps(self):
+        """Weight words, one for each step of all phases."""
+        return sum(self.phase_steps(p, q) for p in range(self.phases[0])
+                   for q in range(self.phases[1]))
+
+    def phase_steps(self, p, q):
+        """Steps of all output-channel groups of one phase."""
+        return (len(self.bank.rows[p]) * len(self.bank.columns[q]) * self.layout.block_inputs
+                * self.layout.output_beats)
+
+    @cached_property
+    def pruned(self):
+        """Whether some step has only zero weights, so that dropping it saves cycles."""
+        return not self.weight_array.any(axis=(1, 2)).all()
+
+    @property
+    def looks_ahead(self):
+        return self.skip_zeros or self.pruned
+
+    @cached_property
+    def flag_words(self):
+        """Flag words of one tap: steps are judged `flag_bits` at a time."""
+        return -(-self.layout.block_inputs // FLAG_WORD)
+
+    @cached_property
+    def flag_bits(self):
+        return -(-self.layout.block_inputs // self.flag_words)
+
+    @cached_property
+    def weight_flags(self):
+        """One int for each flag word in program order: bit n is set if its step n has weights."""
+        live = self.weight_array.any(axis=(1, 2)).reshape(-1, self.layout.block_inputs)
+        padded = np.zeros((len(live), self.flag_words * self.flag_bits), dtype=np.int64)
+        padded[:, :live.shape[1]] = live
+        return pack(padded.reshape(-1, self.flag_bits), 1)
+
+    # --- results ----------------------------------------------------------------------------
+
+    @cached_property
+    def _sum_range(self):
+        """(lowest, highest) sum of products, without and with the bias."""
+        low, high = self.quantisation.input_range
+        if self.loadable:
+            most = 1 << (self.quantisation.weight_bits - 1)
+            terms = max(map(len, self.bank.rows)) * max(map(len, self.bank.columns))
+            bound = terms * self.layout.group_inputs * most * max(-low, high)
+            return (-bound, bound), (1 - bound - 2**31, bound + 2**31 - 1)
+        sums, biased = [0], [0]
+        for filters, channels in zip(sum(self.bank.filters, []), sum(self.bank.channels, [])):
+            filters = filters.astype(np.int64)
+            above = np.maximum(filters, 0).sum(axis=(1, 2, 3))
+            below = np.minimum(filters, 0).sum(axis=(1, 2, 3))
+            bounds = np.stack([above * low + below * high, above * high + below * low])
+            sums.append(bounds)
+            biased.append(bounds + np.asarray(self.tensors["bias"], dtype=np.int64)[channels])
+        return tuple((min(int(np.min(s)) for s in part), max(int(np.max(s)) for s in part))
+                     for part in (sums, biased))
+
+    @property
+    def accumulator_bits(self):
+        """Width of an accumulator: the exact worst case of the real weights."""
+        return bits_for(*self._sum_range[0])
+
+    @property
+    def biased_bits(self):
+        """Width of accumulator plus bias."""
+        return bits_for(*self._sum_range[1])
+
+    @cached_property
+    def requantisation(self):
+        return self.quantisation.requantisation(self.tensors, self.layer.parameter_channels)
+
+    @cached_property
+    def shift_range(self):
+        """(smallest, largest) shift that the requantiser can be asked for."""
+        if self.loadable:
+            return self.quantisation.shift_range
+        shift = self.requantisation.shift
+        return int(shift.min()), int(shift.max())
+
+    @cached_property
+    def schedule(self):
+        """The `Schedule` of the largest frame."""
+        return Schedule(self, self.height, self.width)
+
+    @cached_property
+    def requantisers(self):
+        """Output channels that are requantised in one cycle, for each of the `px` lanes.
+
+        As few as keep up with the shortest group of a dense frame; with zeros skipped, with a
+        group of which one step in `FLAG_WORD` is left.
+        """
+        shortest = self.schedule.shortest_group // (FLAG_WORD if self.looks_ahead else 1)
+        return -(-self.folding.po // max(1, shortest))
+
+    @property
+    def result_interval(self):
+        """Cycles that the requantisers take for the results of one group."""
+        return -(-self.folding.po // self.requantisers)
+
+    # --- constants of the result path -------------------------------------------------------
+
+    @property
+    def parameter_sets(self):
+        """Groups of output channels with constants of their own (those of each phase, if any)."""
+        sets = self.phases[0] * self.phases[1] if self.bank.per_phase_parameters else 1
+        return sets * self.layout.output_beats
+
+    @cached_property
+    def parameter_channels(self):
+        """Array (parameter sets * result interval, requantisers) of convolution channels, or -1."""
+        banks = sum(self.bank.channels, []) if self.bank.per_phase_parameters else [
+            self.bank.channels[0][0]]
+        lanes = np.full((len(banks), self.layout.output_beats,
+                         self.result_interval * self.requantisers), IDLE)
+        for bank, channels in zip(lanes, banks):
+            with_idle = np.append(channels, IDLE)  # index -1, an idle lane, stays -1
+            bank[:, :self.folding.po] = with_idle[self.layout.output_channels]
+        return lanes.reshape(-1, self.requantisers)
+
+    @property
+    def parameter_fields(self):
+        """(name, bits) of one parameter record, lowest first."""
+        low, high = self.shift_range
+        return (("bias", 32), ("multiplier", self.quantisation.mantissa_bits),
+                ("shift", (high - low).bit_length()))
+
+    @cached_property
+    def parameter_records(self):
+        """Array like `parameter_channels` of records (Python ints); idle lanes have 0."""
+        values = {"bias": np.asarray(self.tensors["bias"], dtype=np.int64) & 0xFFFF_FFFF,
+                  "multiplier": self.requantisation.multiplier,
+                  "shift": self.requantisation.shift - self.shift_range[0]}
+        records, position = [0] * self.layer.parameter_channels, 0
+        for name, bits in self.parameter_fields:
+            records = [r | int(v) << position for r, v in zip(records, values[name])]
+            position += bits
+        return [[records[c] if c != IDLE else 0 for c in row] for row in self.parameter_channels]
+
+    @property
+    def table_per_channel(self):
+        """Whether each channel has an activation table of its own."""
+        return self.requantisation.table is not None and len(self.requantisation.table) > 1
+
+    @cached_property
+    def tables(self):
+        """Array (parameter words or 1, requantisers, 256) of the codes of the activation tables."""
+        table = self.requantisation.table
+        if not self.table_per_channel:
+            return np.broadcast_to(table, (1, self.requantisers, 256))
+        channel_of = np.zeros(self.layer.parameter_channels + 1, dtype=int)
+        for channels in sum(self.bank.channels, []):  # a slope belongs to a shuffled channel
+            channel_of[channels] = np.arange(self.layer.out_channels)
+        return table[channel_of[self.parameter_channels]]
+
+
+def pack(values, bits):
+    """Rows of an integer array as Python ints, `bits` for each value, the first one lowest."""
+    values = np.asarray(values, dtype=np.int64)
+    planes = (values[:, :, None] >> np.arange(bits)) & 1
+    data = np.packbits(planes.reshape(len(values), -1).astype(np.uint8), axis=1, bitorder="little")
+    return [int.from_bytes(row.tobytes(), "little") for row in data]
