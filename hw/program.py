@@ -105,7 +105,7 @@ class Program:
     def line_rows(self):
         """Rows that the line buffer holds: those that one output row needs, and one to fill."""
         low, high = self.reach[0]
-        return min(high - low + 2, 2 * self.height)
+        return min(high - min(low, 0) + 2, 2 * self.height)
 
     @property
     def row_words(self):

@@ -171,10 +171,10 @@ class Raster(wiring.Component):
 
     @staticmethod
     def _table(m, name, row, column, entries):
-        """Look up `entries[row][column]`; rows are padded so that the index is a concatenation."""
+        """Look up `entries[row][column]`; rows are as long as `column` can count."""
         size = 1 << len(column)
         return lookup(m, Cat(column, row), [v for line in entries
-                                            for v in line + [line[-1]] * (size - len(line))],
+                                            for v in (line + [line[-1]] * size)[:size]],
                       name=name)
 
     def _point(self, m, here, ends, group, bank, load, advance):

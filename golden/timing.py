@@ -1,0 +1,409 @@
+"""The timing contract: at which cycle every beat is accepted and emitted.
+
+An event model of `docs/timing.md`. It walks the output by definition (which kernel taps meet which
+input rows and columns), knows the fixed latencies of the stages, and solves what waits for what,
+one group of results after the other. Cycle numbers count rising clock edges.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from golden.liveness import Liveness
+
+__all__ = ["EngineParameters", "Timing", "simulate"]
+
+# Cycles between events; `docs/timing.md` names each one.
+FRAME_TO_VISIT = 6      # first beat of a frame consumed -> first visit of that frame
+ROW_TO_VISIT = 1        # last beat of a row consumed -> a visit that needs it
+VISIT_TO_STEP = 1
+FLAGS = 2               # a visit -> its flag word is known
+MEMORY, MULTIPLIER, WIDE_MULTIPLIER = 2, 4, 6
+QUEUE = 2               # a beat enters the output queue -> it is offered
+LOOK_AHEAD_LEVEL = 4    # visits pause while more words than this are queued
+FLAG_WORD = 16          # most steps that are judged in one cycle
+FRAMES_IN_FLIGHT = 2
+FLOAT32_MANTISSA = 24
+TABLE_ACTIVATIONS = ("leaky_relu", "prelu", "tanh", "sigmoid", "hard_sigmoid")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineParameters:
+    """What of an engine its timing depends on, besides the layer.
+
+    Attributes
+    ----------
+    pi, po, px : int
+        Input channels, output channels and output pixels of a cycle.
+    requantisers : int
+        Output channels that are requantised in one cycle.
+    biased_bits : int
+        Width of accumulator plus bias, signed.
+    max_height : int
+        Rows of the largest frame.
+    skip_zeros, pruned : bool
+        Whether steps without activations, and steps without weights, are skipped.
+    """
+
+    pi: int
+    po: int
+    px: int
+    requantisers: int
+    biased_bits: int
+    max_height: int
+    skip_zeros: bool = False
+    pruned: bool = False
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Cycles of every input beat, and of every output beat, in order."""
+
+    accepted: np.ndarray
+    emitted: np.ndarray
+
+
+def simulate(spec, engine, frames, *, weight=None, gaps=None, ready=None, start=0):
+    """Predict the cycle of every handshake.
+
+    Parameters
+    ----------
+    spec : mapping
+        The layer, as in `golden.model.forward`.
+    engine : EngineParameters
+    frames : list
+        Of (height, width) or, for an engine that skips zeros, of arrays (channels, height, width)
+        of input codes.
+    weight : numpy.ndarray
+        The weight tensor; needed where steps without weights are skipped.
+    gaps : sequence of int, optional
+        Cycles in which beat n is not yet offered after beat n - 1 was accepted. Default none.
+    ready : sequence of bool, optional
+        Whether output is accepted in cycle `start + n`, repeated for ever. Default always.
+    start : int
+        First cycle.
+
+    Returns
+    -------
+    Timing
+    """
+    model = _Model(Shape(spec, engine), gaps, ready, start)
+    for frame in frames:
+        model.run(frame, weight)
+    return Timing(np.array(model.input.accepted), np.array(model.output.emitted))
+
+
+class _Axis:
+    """Which taps meet which input position, by the definition of the layer."""
+
+    def __init__(self, spec, axis):
+        self.kernel, self.dilation = spec["kernel_size"][axis], spec["dilation"][axis]
+        before, after = spec["padding"][axis]
+        extent = self.dilation * (self.kernel - 1) + 1
+        if spec["op"] == "conv_transpose2d":
+            self.phases, extra = spec["stride"][axis], spec["output_padding"][axis]
+            self.taps = [sorted((p + before - k * self.dilation) // self.phases
+                                for k in range(self.kernel)
+                                if (p + before - k * self.dilation) % self.phases == 0)
+                         for p in range(self.phases)]
+            self.constant = extent - before - after + extra - self.phases
+        else:
+            self.phases = spec.get("upscale_factor", 1) if spec["op"] == "sub_pixel_conv2d" else 1
+            self.taps = [[k * self.dilation - before for k in range(self.kernel)]] * self.phases
+            self.constant = (before + after - extent + 1) * self.phases
+        self._before, self._transposed = before, spec["op"] == "conv_transpose2d"
+        self.low = min(d for taps in self.taps for d in taps)
+        self.high = max(d for taps in self.taps for d in taps)
+
+    def outputs(self, length):
+        """Output length for an input length."""
+        return length * self.phases + self.constant
+
+    def kernel_index(self, phase, offset):
+        """Kernel row or column of the tap of a phase at an input offset."""
+        if self._transposed:
+            return (phase + self._before - offset * self.phases) // self.dilation
+        return (offset + self._before) // self.dilation
+
+
+class Shape:
+    """Channels, folding and latencies of one engine."""
+
+    def __init__(self, spec, engine):
+        self.spec, self.engine = spec, engine
+        self.rows, self.columns = _Axis(spec, 0), _Axis(spec, 1)
+        groups = spec["groups"]
+        if spec["op"] == "sub_pixel_conv2d" and groups > 1 and not _shuffle_keeps_groups(spec):
+            groups = 1
+        inputs, outputs = spec["in_channels"] // groups, spec["out_channels"] // groups
+        self.parallel = max(1, engine.po // outputs) if groups > 1 else 1
+        self.inputs, self.outputs = inputs, outputs
+        self.blocks = -(-groups // self.parallel)
+        self.block_inputs = -(-inputs // engine.pi)
+        self.block_outputs = 1 if self.parallel > 1 else -(-outputs // engine.po)
+        self.input_beats = self.blocks * self.block_inputs
+        self.line_rows = min(self.rows.high - min(self.rows.low, 0) + 2, 2 * engine.max_height)
+        self.flag_words = -(-self.block_inputs // FLAG_WORD)
+        self.flag_bits = -(-self.block_inputs // self.flag_words)
+        self.interval = -(-engine.po // engine.requantisers)
+        wide = spec["requant"] == "onnxruntime" and engine.biased_bits - 1 > FLOAT32_MANTISSA
+        table = MEMORY if spec["activation"] in TABLE_ACTIVATIONS else 0
+        rounding = 2 + (2 if wide else 0) + WIDE_MULTIPLIER + 2 + 3
+        rotation = 1 if engine.px > 1 else 0
+        self.latency = (MEMORY + rotation + MULTIPLIER + (engine.pi - 1).bit_length() + 1
+                        + 1 + MEMORY + rounding + table + self.interval)
+        gathering = 2 * self.columns.phases if engine.px > 1 else 0
+        self.credits = 1 << (self.latency + gathering + 6 - 1).bit_length()
+
+
+    def input_word(self, channel):
+        """(block, word in the block) of an input channel."""
+        group, within = divmod(channel, self.inputs)
+        if self.parallel > 1:
+            return group // self.parallel, 0
+        return group, within // self.engine.pi
+
+    def output_beat(self, channel):
+        """Output beat of an output channel."""
+        group, within = divmod(channel, self.outputs)
+        if self.parallel > 1:
+            return group // self.parallel
+        return group * self.block_outputs + within // self.engine.po
+
+    def kernels(self, weight, channel, p, q):
+        """(input channel, kernel) of everything that an output channel of a phase adds up."""
+        spec = self.spec
+        if spec["op"] == "conv_transpose2d":
+            group, within = divmod(channel, self.outputs)
+            first = group * self.inputs
+            return [(i, weight[i, within]) for i in range(first, first + self.inputs)]
+        if spec["op"] == "sub_pixel_conv2d":
+            factor = spec["upscale_factor"]
+            place = p * factor + q
+            channel = (channel * factor**2 + place if spec["order"] == "CRD"
+                       else place * spec["out_channels"] + channel)
+        size = spec["in_channels"] // spec["groups"]
+        first = channel * spec["groups"] // len(weight) * size
+        return [(first + n, kernel) for n, kernel in enumerate(weight[channel])]
+
+
+def _shuffle_keeps_groups(spec):
+    """Whether each output channel of a pixel shuffle stays within one convolution group."""
+    out, factor = spec["out_channels"], spec["upscale_factor"]
+    channels = np.arange(out * factor**2)
+    group = channels * spec["groups"] // len(channels)
+    by_output = (group.reshape(out, -1) if spec["order"] == "CRD"
+                 else group.reshape(-1, out).T)
+    return bool((by_output == (np.arange(out) * spec["groups"] // out)[:, None]).all())
+
+
+class _Input:
+    """The input side: skid buffer, row by row into the line buffer."""
+
+    def __init__(self, shape, gaps, start):
+        self._shape = shape
+        self._gaps = gaps
+        self.accepted, self.row_done, self.frame_begun = [], [], []
+        self.row_freed, self.frame_done = [], []
+        self._before, self._last = (start - 2, start - 2), start - 1  # consumed; accepted
+
+    def row(self, width, first):
+        """Take in one row; rows and frames that it waits for must have been freed by now."""
+        shape, number = self._shape, len(self.row_done)
+        earliest = 0
+        if number >= shape.line_rows:
+            earliest = self.row_freed[number - shape.line_rows] + 1
+        if first and len(self.frame_begun) >= FRAMES_IN_FLIGHT:
+            earliest = max(earliest, self.frame_done[len(self.frame_begun) - FRAMES_IN_FLIGHT] + 1)
+        older, newer = self._before
+        last, accepted, gaps = self._last, self.accepted, self._gaps
+        for beat in range(width * shape.input_beats):
+            offered = last + 1 + (gaps[len(accepted)] if gaps is not None else 0)
+            last = max(offered, older + 1)
+            accepted.append(last)
+            older, newer = newer, max(last + 1, newer + 1, earliest)
+            if beat == 0 and first:
+                self.frame_begun.append(newer)
+        self._before, self._last = (older, newer), last
+        self.row_done.append(newer)
+
+
+@dataclass(frozen=True)
+class _End:
+    """Of a group of results: whether it makes an output beat, and whether it ends its block."""
+
+    makes_beat: bool
+    of_block: bool
+
+
+class _Output:
+    """The output side: gathers blocks, queues beats, gives credits."""
+
+    def __init__(self, shape, ready, start):
+        self._shape, self._start = shape, start
+        self._ready = None if ready is None else np.asarray(ready, dtype=bool)
+        if ready is not None:
+            self._next_ready = _distances(self._ready)
+        self.emitted, self._block = [], []
+        self.taken = 0
+
+    def credit(self):
+        """First cycle in which another beat can be begun."""
+        back = self.taken - self._shape.credits
+        self.taken += 1
+        return self.emitted[back] + 1 if back >= 0 else 0
+
+    def group(self, last_step, end):
+        """A group of results whose last step is at `last_step`."""
+        done = last_step + self._shape.latency
+        if self._shape.engine.px == 1:
+            self._emit(done)
+            return
+        self._block.append(end.makes_beat)
+        if end.of_block:
+            for n, makes_beat in enumerate(self._block):
+                if makes_beat:
+                    self._emit(done + 2 + n)
+            self._block = []
+
+    def _emit(self, queued):
+        offered = queued + QUEUE
+        if self.emitted:
+            offered = max(offered, self.emitted[-1] + 1)
+        if self._ready is not None:
+            offered += int(self._next_ready[(offered - self._start) % len(self._next_ready)])
+        self.emitted.append(offered)
+
+
+def _distances(ready):
+    """For each cycle of a repeating pattern, how many cycles until it is ready."""
+    if not ready.any():
+        raise ValueError("ready must accept output in some cycle, not never")
+    twice = np.flatnonzero(np.concatenate([ready, ready]))
+    cycles = np.arange(len(ready))
+    return twice[np.searchsorted(twice, cycles)] - cycles
+
+
+class _Model:
+    """Visits, look-ahead and steps, between the two sides."""
+
+    def __init__(self, shape, gaps, ready, start):
+        self.shape = shape
+        self.input, self.output = _Input(shape, gaps, start), _Output(shape, ready, start)
+        self._visit = start - 1                 # last visit
+        self._issuer_free = self._last_step = start - 1 - shape.interval
+        self._rows_before = 0                   # rows of the frames before this one
+        self._queue = deque()                   # (pushed, taken) of the words looked ahead
+        self._held = None                       # steps of the word whose successor is not known
+
+    def run(self, frame, weight):
+        """One frame; `frame` as in `simulate`."""
+        shape, engine = self.shape, self.shape.engine
+        codes = frame if isinstance(frame, np.ndarray) else None
+        height, width = codes.shape[1:] if codes is not None else frame
+        frames = len(self.input.frame_done)
+        live = None
+        if engine.skip_zeros or engine.pruned:
+            live = Liveness(shape, codes if engine.skip_zeros else None,
+                            weight if engine.pruned else None)
+        needed = freed = 0
+        outputs = shape.rows.outputs(height)
+        columns = list(_blocks(shape, width))
+        for n in range(outputs):
+            i, p = divmod(n, shape.rows.phases)
+            taps = shape.rows.taps[p]
+            rows = [t for t, d in enumerate(taps) if 0 <= i + d < height]
+            if n == outputs - 1:
+                needed = height
+            elif taps:
+                needed = max(needed, min(height, i + taps[-1] + 1))
+            while len(self.input.row_done) < self._rows_before + max(1, needed):
+                self._take_row(height, width)
+            earliest = self.input.frame_begun[frames] + FRAME_TO_VISIT
+            if needed:
+                earliest = max(earliest, self.input.row_done[self._rows_before + needed - 1]
+                               + ROW_TO_VISIT)
+            for place, q, taps_inside, end in columns:
+                for block in range(shape.blocks):
+                    for group in range(shape.block_outputs):
+                        words = (None if live is None else
+                                 live.words((i, p, rows), (place, q, taps_inside), block, group))
+                        steps = len(rows) * len(taps_inside) * shape.block_inputs
+                        self._group(steps, words, earliest, end)
+                        earliest = 0
+            release = freed
+            if n == outputs - 1:
+                release = height
+            elif p == shape.rows.phases - 1:
+                release = max(freed, min(i + 1 + shape.rows.low, needed))
+            self.input.row_freed += [self._last_step] * (release - freed)
+            freed = release
+        self.input.frame_done.append(self._last_step)
+        self._rows_before += height
+
+    def _take_row(self, height, width):
+        begun = len(self.input.frame_begun)
+        self.input.row(width, first=len(self.input.row_done) == begun * height)
+
+    def _group(self, steps, words, earliest, end):
+        """One group of results; `end` is what the output side wants to know of it."""
+        if words is None:
+            # a visit waits in front of the issuer until the step before it is done
+            taken = max(earliest, self._last_step)
+            self._issue(taken, max(1, steps), first=True, last=True, end=end)
+            return
+        first = True
+        for number, count in enumerate(words):
+            self._visit = self._free_place(max(self._visit + 1, earliest))
+            earliest = 0
+            known, last = self._visit + FLAGS, number == len(words) - 1
+            if count or (last and self._held is None):
+                if self._held is not None:
+                    self._push(known, self._held, first, False, end)
+                    first = False
+                self._held = max(1, count)
+            if last:
+                self._push(known + 1, self._held, first, True, end)
+                self._held = None
+
+    def _free_place(self, cycle):
+        """First cycle from `cycle` on in which the look-ahead queue takes another visit."""
+        queue = self._queue
+        while True:
+            while queue and queue[0][1] < cycle:
+                queue.popleft()
+            if sum(pushed < cycle for pushed, _ in queue) <= LOOK_AHEAD_LEVEL:
+                return cycle
+            cycle = queue[0][1] + 1
+
+    def _push(self, cycle, steps, first, last, end):
+        """A word enters the look-ahead queue, and leaves it as soon as the issuer is free."""
+        taken = max(cycle + 1, self._issuer_free)
+        self._queue.append((cycle, taken))
+        self._issue(taken, steps, first, last, end)
+
+    def _issue(self, taken, steps, first, last, end):
+        """Steps of one word that the issuer takes in cycle `taken`."""
+        begin = taken + VISIT_TO_STEP
+        if first and end.makes_beat:
+            begin = max(begin, self.output.credit())
+        done = begin + steps - 1
+        if last:
+            done = self._last_step = max(done, self._last_step + self.shape.interval)
+            self.output.group(done, end)
+        self._issuer_free = done
+
+
+def _blocks(shape, width):
+    """(first column, phase, taps inside, its end) for each group of results of a line."""
+    px, phases = shape.engine.px, shape.columns.phases
+    outputs = shape.columns.outputs(width)
+    for first in range(0, (outputs - 1) // phases + 1, px):
+        pixels = outputs - first * phases
+        for q in range(phases):
+            if px == 1 and q >= pixels:
+                break
+            inside = [t for t, d in enumerate(shape.columns.taps[q])
+                      if first + px + d > 0 and first + d < width] if q < pixels else []
+            yield first, q, inside, _End(q * px < pixels, q == phases - 1)
