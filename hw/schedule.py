@@ -10,6 +10,8 @@ import numpy as np
 __all__ = ["Schedule"]
 
 UNVISITED = -1
+# cycles between events of the pipeline, see docs/timing.md
+FRAME_TO_VISIT, ROW_TO_VISIT, QUEUE = 6, 1, 2
 
 
 class Schedule:
@@ -69,6 +71,24 @@ class Schedule:
         output that is not taken, add to it.
         """
         return sum(max(1, steps) * count for steps, count in self.groups.items())
+
+    def latency(self, result_latency):
+        """Cycles from the first input beat to the first output beat, input without gaps.
+
+        Parameters
+        ----------
+        result_latency : int
+            Cycles from the last step of a group to its codes.
+        """
+        rows, height = self._bank.rows[0], self._lengths[0]
+        needed = height if self._size[0] == 1 else max(0, min(height, max(rows, default=-1) + 1))
+        arrived = needed * self._lengths[1] * self._layout.input_beats  # cycle of the last beat
+        visit = max(1 + FRAME_TO_VISIT, arrived + ROW_TO_VISIT if needed else 0)
+        columns = self.column_taps[0] if self._px > 1 else self.column_taps[0][:1]
+        steps = sum(max(1, int(self.row_taps[0] * taps) * self._layout.block_inputs)
+                    for taps in columns)
+        gathered = 2 if self._px > 1 else 0
+        return visit + steps + result_latency + gathered + QUEUE
 
     @property
     def useful_macs(self):

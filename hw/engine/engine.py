@@ -18,7 +18,17 @@ from .sequencer import Sequencer
 from .skid import SkidBuffer
 from .stores import Stores
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "result_latency", "queue_depth"]
+
+
+def result_latency(program):
+    """Cycles from the last step of a group to its codes."""
+    return BlockMemory.LATENCY + MacArray.latency(program) + Requantiser.latency(program)
+
+
+def queue_depth(program):
+    """Places in the output queue: enough for a group in each cycle of the pipeline."""
+    return 1 << (result_latency(program) + Output.latency(program) + 4 - 1).bit_length()
 
 
 class Engine(wiring.Component):
@@ -43,7 +53,6 @@ class Engine(wiring.Component):
 
     def __init__(self, program, *, version, digest):
         self._program, self._version, self._digest = program, version, digest
-        self._mac_array, self._requantiser = MacArray(program), Requantiser(program)
         layout, folding = program.layout, program.folding
         super().__init__({
             "i": In(stream.Signature(Beat(8 * layout.input_lanes))),
@@ -51,31 +60,20 @@ class Engine(wiring.Component):
             "i_weights": In(stream.Signature(WeightBeat(program))), "bus": In(AxiLite()),
         })
 
-    @property
-    def result_latency(self):
-        """Cycles from the last step of a group to its codes."""
-        return BlockMemory.LATENCY + self._mac_array.latency + self._requantiser.latency
-
-    @property
-    def queue_depth(self):
-        """Places in the output queue: enough for a group in each cycle of the pipeline."""
-        gathering = 2 * self._program.phases[1] if self._program.folding.px > 1 else 0
-        return 1 << (self.result_latency + gathering + 6 - 1).bit_length()
-
     def elaborate(self, platform):
         m = Module()
         program, layouts = self._program, Layouts(self._program)
-        px = program.folding.px
+        px, depth = program.folding.px, queue_depth(program)
         m.submodules.skid = skid = SkidBuffer(self.i.payload.shape())
         m.submodules.ingest = ingest = Ingest(program)
         m.submodules.lines = lines = LineBuffer(
             address=layouts.line_address, px=px, bits=program.line_word_bits,
             depth=program.row_words * program.line_rows)
-        m.submodules.sequencer = sequencer = Sequencer(program, credits=self.queue_depth)
+        m.submodules.sequencer = sequencer = Sequencer(program, credits=depth)
         m.submodules.stores = stores = Stores(program)
-        m.submodules.mac_array = mac_array = self._mac_array
-        m.submodules.requantiser = requantiser = self._requantiser
-        m.submodules.output = output = Output(program, depth=self.queue_depth)
+        m.submodules.mac_array = mac_array = MacArray(program)
+        m.submodules.requantiser = requantiser = Requantiser(program)
+        m.submodules.output = output = Output(program, depth=depth)
         m.submodules.registers = registers = Registers(program, version=self._version,
                                                        digest=self._digest)
         connect(m, flipped(self.i), skid.i)
@@ -114,7 +112,7 @@ class Engine(wiring.Component):
         m.d.comb += [
             stores.begin.eq(ingest.o_frame.valid), stores.begin_bank.eq(registers.geometry.bank),
             stores.end.eq(delay(m, sequencer.release_en & sequencer.release.frame,
-                                self.result_latency, name="frame_end")),
+                                result_latency(program), name="frame_end")),
             stores.end_bank.eq(requantiser.tag.bank),
             registers.configured.eq(stores.configured), registers.bank.eq(stores.bank),
             registers.first.eq(ingest.o_frame.valid), registers.last.eq(output.end_of_frame),

@@ -31,7 +31,7 @@ class MacArray(wiring.Component):
     weights
         The weight word.
     sums
-        Sum of pixel x and output lane o at `[x * po + o]`, `latency` cycles after the last step.
+        Sum of pixel x and output lane o at `[x * po + o]`, `latency(program)` cycles after the last step.
     o_valid, tag
         Whether there are sums, and their group.
     """
@@ -49,23 +49,25 @@ class MacArray(wiring.Component):
             "o_valid": Out(1), "tag": Out(layouts.tag),
         })
 
-    @property
-    def rotation_latency(self):
-        return 1 if self._program.folding.px > 1 else 0
+    @staticmethod
+    def rotation_latency(program):
+        """Cycles that bring several pixels into the order of the lanes."""
+        return 1 if program.folding.px > 1 else 0
 
-    @property
-    def latency(self):
+    @classmethod
+    def latency(cls, program):
         """Cycles from the last step of a group to its sums."""
-        return (self.rotation_latency + Multiplier.LATENCY
-                + ceil_log2(self._program.folding.pi) + 1)
+        return (cls.rotation_latency(program) + Multiplier.LATENCY
+                + ceil_log2(program.folding.pi) + 1)
 
     def elaborate(self, platform):
         m = Module()
         program, folding = self._program, self._program.folding
         pixels = self._rotated(m)
-        weights = delay(m, self.weights, self.rotation_latency, name="weights")
-        step = delay(m, self.i, self.latency - 1, name="step")
-        valid = delay(m, self.i_valid, self.latency - 1, name="valid")
+        weights = delay(m, self.weights, self.rotation_latency(program), name="weights")
+        latency = self.latency(program)
+        step = delay(m, self.i, latency - 1, name="step")
+        valid = delay(m, self.i_valid, latency - 1, name="valid")
         m.d.sync += [self.o_valid.eq(valid & step.last), self.tag.eq(step.tag)]
 
         bits, weight_bits = program.activation_bits, program.quantisation.weight_bits

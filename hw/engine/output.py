@@ -17,8 +17,7 @@ class Output(wiring.Component):
     phase q of position n is pixel `S * n + q` of the block. They are gathered until the block is
     whole and leave as `S` beats of `px` neighbours; the tag of group q is that of beat q.
 
-    Latency to the queue 1 (with `px` > 1: 2 from the last group of the block for its first beat),
-    and 2 through it. There is always room: the sequencer counts the places.
+    There is always room in the queue: the sequencer counts the places.
 
     Parameters
     ----------
@@ -45,6 +44,15 @@ class Output(wiring.Component):
             "tag": In(Layouts(program).tag), "o": Out(stream.Signature(Beat(8 * lanes))),
             "departure": Out(1), "end_of_frame": Out(1),
         })
+
+    @staticmethod
+    def latency(program):
+        """Most cycles from a group's codes to its beat at `o`: 2 through the queue.
+
+        With several pixels a cycle, and a group each cycle, the block is whole after S cycles, and
+        its last beat leaves 1 + S cycles later.
+        """
+        return 2 + (2 * program.phases[1] if program.folding.px > 1 else 0)
 
     def elaborate(self, platform):
         m = Module()

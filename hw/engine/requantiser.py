@@ -32,14 +32,13 @@ class Requantiser(wiring.Component):
     tables_read, tables_data
         An address for the table of each unit of each pixel, and the code, likewise.
     codes
-        Code of pixel x and output lane o at `[x * po + o]`, `latency` cycles later.
+        Code of pixel x and output lane o at `[x * po + o]`, `latency(program)` cycles later.
     o_valid, tag
         Whether there are codes, and their group.
     """
 
     def __init__(self, program):
         self._program = program
-        self._rounding_latency = Rounding.latency(program)
         layouts, folding = Layouts(program), program.folding
         lanes, units = folding.px * folding.po, folding.px * program.requantisers
         super().__init__({
@@ -52,16 +51,16 @@ class Requantiser(wiring.Component):
             "codes": Out(data.ArrayLayout(8, lanes)), "o_valid": Out(1), "tag": Out(layouts.tag),
         })
 
-    @property
-    def _turn_latency(self):
+    @staticmethod
+    def turn_latency(program):
         """Cycles from a turn to its codes."""
-        table = BlockMemory.LATENCY if self._program.quantisation.has_table else 0
-        return BlockMemory.LATENCY + self._rounding_latency + table
+        table = BlockMemory.LATENCY if program.quantisation.has_table else 0
+        return BlockMemory.LATENCY + Rounding.latency(program) + table
 
-    @property
-    def latency(self):
+    @classmethod
+    def latency(cls, program):
         """Cycles from sums to codes."""
-        return 1 + self._turn_latency + self._program.result_interval
+        return 1 + cls.turn_latency(program) + program.result_interval
 
     def elaborate(self, platform):
         m = Module()
@@ -71,7 +70,7 @@ class Requantiser(wiring.Component):
         delayed = [delay(m, v, BlockMemory.LATENCY, name=f"value_{n}")
                    for n, v in enumerate(values)]
         table_set = delay(m, self.parameters_read if program.table_per_channel else tag.bank,
-                          BlockMemory.LATENCY + self._rounding_latency, name="table_set")
+                          BlockMemory.LATENCY + Rounding.latency(program), name="table_set")
         for x in range(px):
             for u in range(units):
                 unit, record = x * units + u, self.parameters_data[u]
@@ -89,8 +88,8 @@ class Requantiser(wiring.Component):
                     if turn * units + u < program.folding.po:
                         m.d.comb += self.codes[x * program.folding.po + turn * units + u].eq(code)
         m.d.comb += [
-            self.o_valid.eq(delay(m, last_turn, self._turn_latency + 1, name="last_turn")),
-            self.tag.eq(delay(m, tag, self._turn_latency + 1, name="tag")),
+            self.o_valid.eq(delay(m, last_turn, self.turn_latency(program) + 1, name="last_turn")),
+            self.tag.eq(delay(m, tag, self.turn_latency(program) + 1, name="tag")),
         ]
         return m
 

@@ -54,6 +54,12 @@ class Rounding(wiring.Component):
         return max(0, program.biased_bits - 1 - MANTISSA) if exact else 0
 
     @classmethod
+    def operands(cls, program):
+        """Widths of the operands of the wide multiplier."""
+        magnitude = MANTISSA + 1 if cls.excess(program) else program.biased_bits - 1
+        return magnitude, program.quantisation.mantissa_bits
+
+    @classmethod
     def latency(cls, program):
         """Cycles from the accumulator to the code."""
         return 2 + (2 if cls.excess(program) else 0) + WideMultiplier.LATENCY + 2 + 3
@@ -74,7 +80,7 @@ class Rounding(wiring.Component):
             m.d.comb += total.eq(delay(m, shift, 2, name="shift_mantissa")
                                  + self._excess - dropped)
             shift = total
-        m.submodules.product = product = WideMultiplier(len(magnitude), len(multiplier))
+        m.submodules.product = product = WideMultiplier(*self.operands(self._program))
         m.d.comb += [product.a.eq(magnitude), product.b.eq(multiplier)]
         integer, fraction, sticky, overflow = self._align(
             m, product.p, delay(m, shift, product.LATENCY, name="shift_product"))

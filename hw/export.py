@@ -1,0 +1,188 @@
+"""Writes a generated engine: Verilog, manifest, tensors, FuseSoC core and lint waivers."""
+
+import dataclasses
+import io
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from amaranth.back import verilog
+
+from . import __version__
+from .engine.engine import result_latency
+from .engine.loader import beat_count, weight_beat_bits
+from .engine.registers import REGISTERS, STATUS_ERRORS
+from .folding import Folding
+from .manifest import (EngineInfo, Figures, Files, Frame, Manifest, Register, StreamInfo,
+                       WeightStream, digest)
+from .options import Options
+from .program import Program
+from .quantisation import Quantisation
+from .resources import memory_bits, requantiser_multipliers
+from .top import Top
+from .weights import read_tensors
+
+__all__ = ["make_program", "restore_program", "describe", "generate", "write_whole"]
+
+EPOCH = (1980, 1, 1, 0, 0, 0)  # of the entries of an npz file, so that equal content is equal bytes
+TOOLS = {"generic": None, "ecp5": "trellis", "ice40": "icestorm"}
+# Verilator's complaints about what Amaranth writes, not about the design
+WAIVED = {"DECLFILENAME": "Amaranth puts all modules into one file",
+          "UNUSEDSIGNAL": "Amaranth names every field and every clock, used or not",
+          "PROCASSINIT": "initial values are power-up values"}
+
+
+def make_program(options):
+    """The `Program` of these `Options`; `ValueError` where they do not make one."""
+    layer = options.layer()
+    quantisation, tensors = read_tensors(options, layer)
+    for name in ("height", "width"):
+        if getattr(options, name) < 1:
+            raise ValueError(f"{name} must be at least 1, not {getattr(options, name)}")
+    return Program(layer=layer, quantisation=quantisation, tensors=tensors,
+                   height=options.height, width=options.width,
+                   folding=Folding(pi=options.pi, po=options.po, px=options.px),
+                   skip_zeros=options.skip_zeros, loadable=options.loadable)
+
+
+def restore_program(manifest, tensors):
+    """The `Program` of a manifest and its tensors."""
+    options = Options(**manifest.options)
+    names = {f.name for f in dataclasses.fields(Quantisation)}
+    return Program(
+        layer=options.layer(), tensors=tensors, height=options.height, width=options.width,
+        quantisation=Quantisation(**{k: v for k, v in manifest.layer.items() if k in names}),
+        folding=Folding(pi=options.pi, po=options.po, px=options.px),
+        skip_zeros=options.skip_zeros, loadable=options.loadable)
+
+
+def describe(program, options):
+    """The `Manifest` of a program."""
+    name, layout, folding = options.module_name(), program.layout, program.folding
+    out_height, out_width = program.layer.output_size(program.height, program.width)
+    frame = Frame(height=program.height, width=program.width, out_height=out_height,
+                  out_width=out_width, smallest_height=program.smallest(0),
+                  smallest_width=program.smallest(1))
+    engine = EngineInfo(
+        pi=folding.pi, po=folding.po, px=folding.px, requantisers=program.requantisers,
+        biased_bits=program.biased_bits, max_height=program.height,
+        skip_zeros=program.skip_zeros, pruned=program.pruned,
+        accumulator_bits=program.accumulator_bits, line_rows=program.line_rows,
+        loadable=program.loadable, target=options.target)
+    spec = {**program.layer.describe(), **program.quantisation.describe()}
+    return Manifest(
+        name=name, generator=__version__, options=options.model_dump(mode="json"), layer=spec,
+        digest=digest(spec, engine.model_dump(), frame.model_dump(), program.tensors),
+        frame=frame, engine=engine, figures=_figures(program),
+        input=StreamInfo(bits=8 * layout.input_lanes, pixels=1,
+                         channels=layout.input_channels.tolist()),
+        output=StreamInfo(bits=8 * folding.po * folding.px, pixels=folding.px,
+                          channels=layout.output_channels.tolist()),
+        weights=WeightStream(bits=weight_beat_bits(program), beats=beat_count(program))
+        if program.loadable else None,
+        registers=[Register(name=n, address=a, access=x, meaning=m)
+                   for n, (a, x, m) in REGISTERS.items()],
+        errors=list(STATUS_ERRORS),
+        files=Files(verilog=f"{name}.v", tensors=f"{name}.npz", core=f"{name}.core",
+                    waiver=f"{name}.vlt"))
+
+
+def _figures(program):
+    schedule = program.schedule
+    height, width = program.layer.output_size(program.height, program.width)
+    taps = program.layer.kernel_size[0] * program.layer.kernel_size[1]
+    return Figures(
+        cycles_per_frame=schedule.cycles, latency=schedule.latency(result_latency(program)),
+        macs=height * width * taps * program.layout.group_inputs * program.layer.out_channels,
+        useful_macs=schedule.useful_macs,
+        utilisation=schedule.useful_macs / (program.folding.multipliers * schedule.cycles),
+        multipliers=program.folding.multipliers,
+        requantiser_multipliers=requantiser_multipliers(program),
+        memory_bits=memory_bits(program))
+
+
+def generate(options, directory):
+    """Write all files of an engine into `directory`; all appear, or none. Returns the `Manifest`.
+
+    Raises
+    ------
+    ValueError
+        Naming the field, its value and the rule.
+    """
+    program = make_program(options)
+    manifest = describe(program, options)
+    version = tuple(int(part) for part in __version__.split("."))
+    top = Top(program, version=version, digest=int(manifest.digest[:8], 16))
+    text = verilog.convert(top, name=manifest.name, emit_src=False, strip_internal_attrs=True)
+    files = manifest.files
+    write_whole(Path(directory), {
+        files.verilog: text.encode(), f"{manifest.name}.json": manifest.text().encode(),
+        files.tensors: _npz(program.tensors), files.core: _core(manifest).encode(),
+        files.waiver: _waiver(files.verilog).encode(),
+    })
+    return manifest
+
+
+def write_whole(directory, contents):
+    """Write files (name: bytes) so that each appears whole, after all of them could be written."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory, prefix=".") as scratch:
+        for name, content in contents.items():
+            (Path(scratch) / name).write_bytes(content)
+        for name in contents:
+            os.replace(Path(scratch) / name, directory / name)
+
+
+def _npz(tensors):
+    """The tensors in npz format, without the time of day that `numpy.savez` writes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in sorted(tensors):
+            entry = io.BytesIO()
+            np.lib.format.write_array(entry, np.asarray(tensors[name]), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", EPOCH), entry.getvalue())
+    return buffer.getvalue()
+
+
+def _core(manifest):
+    """A FuseSoC core (CAPI2) with a target to lint and, for a device family, one to synthesise."""
+    tool = TOOLS[manifest.engine.target]
+    synth = f"""
+  synth:
+    filesets: [rtl]
+    toplevel: {manifest.name}
+    default_tool: {tool}
+""" if tool else ""
+    return f"""CAPI=2:
+name: polyphase:engines:{manifest.name}:{manifest.generator}
+description: {manifest.layer["op"]} engine, digest {manifest.digest[:16]}
+
+filesets:
+  rtl:
+    files: [{manifest.files.verilog}]
+    file_type: verilogSource
+  waiver:
+    files: [{manifest.files.waiver}]
+    file_type: vlt
+
+targets:
+  default: &default
+    filesets: [rtl]
+    toplevel: {manifest.name}
+  lint:
+    <<: *default
+    filesets: [waiver, rtl]
+    default_tool: verilator
+    tools:
+      verilator:
+        mode: lint-only
+        verilator_options: [-Wall]
+{synth}"""
+
+
+def _waiver(verilog_name):
+    rules = "".join(f'// {reason}\nlint_off -rule {rule} -file "*{verilog_name}"\n'
+                    for rule, reason in WAIVED.items())
+    return "`verilator_config\n" + rules

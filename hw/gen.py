@@ -1,0 +1,52 @@
+"""python -m hw.gen: Verilog for a layer."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from .export import generate
+from .options import application, run
+
+__all__ = ["app"]
+
+
+def gen(options, output: Annotated[Path | None, typer.Option(
+        "-o", "--output", help="folder for the files, by default build/NAME")] = None):
+    """Generate the Verilog of one layer, with its manifest, tensors, FuseSoC core and waivers."""
+    directory = output or Path("build") / options.module_name()
+    manifest = generate(options, directory)
+    console = Console(highlight=False)
+    given = ", ".join(f"{name.replace('_', '-')} = {value}" for name, value in
+                      options.model_dump(mode="json").items() if value is not None)
+    console.print(f"options: {given}", soft_wrap=True, markup=False)
+    console.print(table(manifest))
+    console.print(f"{directory / manifest.files.verilog}", soft_wrap=True, markup=False)
+
+
+def table(manifest):
+    """The figures of an engine as a table."""
+    frame, figures = manifest.frame, manifest.figures
+    rows = Table(title=manifest.name, show_header=False, title_justify="left")
+    rows.add_column()
+    rows.add_column(justify="right")
+    for label, value in (
+            ("frame", f"{frame.height}x{frame.width} to {frame.out_height}x{frame.out_width}"),
+            ("cycles per frame", f"{figures.cycles_per_frame:,}"),
+            ("latency, cycles", f"{figures.latency:,}"),
+            ("MACs with inserted zeros", f"{figures.macs:,}"),
+            ("useful MACs", f"{figures.useful_macs:,}"),
+            ("multipliers", f"{figures.multipliers:,} + {figures.requantiser_multipliers:,} "
+                            "to requantise"),
+            ("useful MACs per multiplier and cycle", f"{figures.utilisation:.4f}"),
+            ("memory bits", f"{figures.memory_bits:,}")):
+        rows.add_row(label, value)
+    return rows
+
+
+app = application(gen)
+
+if __name__ == "__main__":
+    run(app)

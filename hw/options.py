@@ -1,0 +1,219 @@
+"""The options of a layer: one model for the command lines, for TOML files and for manifests."""
+
+import inspect
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from rich.console import Console
+
+from .layers import Conv2d, ConvTranspose2d, SubPixelConv2d
+from .quantisation import ACTIVATIONS, SCHEMES
+
+__all__ = ["Options", "application", "run"]
+
+
+def _numbers(value):
+    """`"3"`, `"3,4"`, 3 or [3, 4] as a tuple of ints."""
+    if isinstance(value, str):
+        value = value.split(",")
+    values = value if isinstance(value, (list, tuple)) else [value]
+    try:
+        return tuple(int(v) for v in values)
+    except (TypeError, ValueError):
+        raise ValueError("must be whole numbers separated by commas") from None
+
+
+Sizes = Annotated[tuple[int, ...], BeforeValidator(_numbers)]
+
+
+class Options(BaseModel):
+    """A layer, its number formats, its frame and its folding, as a user gives them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    op: Literal["conv_transpose2d", "conv2d", "sub_pixel_conv2d"] = Field(
+        "conv_transpose2d", description="kind of layer")
+    k: Sizes = Field((4,), description="kernel size, N or VERTICAL,HORIZONTAL")
+    s: Sizes = Field((2,), description="stride, or the upscale factor of sub_pixel_conv2d")
+    p: Sizes | None = Field(None, description="padding: N, VERTICAL,HORIZONTAL or "
+                            "TOP,BOTTOM,LEFT,RIGHT; by default the output is stride times the "
+                            "input")
+    op_pad: Sizes | None = Field(None, description="output padding of conv_transpose2d")
+    dilation: Sizes = Field((1,), description="dilation")
+    groups: int = Field(1, description="convolution groups")
+    cin: int = Field(1, description="input channels")
+    cout: int = Field(1, description="output channels")
+    order: Literal["CRD", "DCR"] = Field("CRD", description="channel order of sub_pixel_conv2d")
+    height: int = Field(64, description="rows of the largest input frame")
+    width: int = Field(64, description="columns of the largest input frame")
+    pi: int = Field(1, description="input channels per cycle")
+    po: int = Field(1, description="output channels per cycle")
+    px: int = Field(1, description="output pixels per cycle")
+    weights: str = Field("auto", description="FILE.npz, bilinear, random, or auto: bilinear where "
+                         "each channel is upscaled by itself, otherwise random")
+    weight_bits: int = Field(8, description="width of a weight, 8 or 4")
+    dtype: Literal["uint8", "int8"] = Field("uint8", description="input and output codes")
+    activation: str = Field("none", description="one of " + ", ".join(ACTIVATIONS) + "; with "
+                            "parameters as in clamp:0:6 or leaky_relu:0.1")
+    requant: Literal[SCHEMES] = Field("onnxruntime", description="rounding scheme: "
+                                      + " or ".join(SCHEMES))
+    multiplier_bits: int = Field(16, description="multiplier width of the scheme compact")
+    skip_zeros: bool = Field(False, description="skip steps whose activations are all zero")
+    loadable: bool = Field(False, description="load weights at run time, into a double buffer")
+    target: Literal["generic", "ecp5", "ice40"] = Field(
+        "generic", description="device family that the FuseSoC core is synthesised for")
+    name: str | None = Field(None, description="name of the module and of the files")
+
+    @classmethod
+    def read(cls, path, overrides):
+        """Options of a TOML file, with `overrides` (name: value) on top.
+
+        Raises
+        ------
+        ValueError
+            One line that names the field, its value and the rule.
+        """
+        values = {}
+        if path is not None:
+            if not path.is_file():
+                raise ValueError(f"file must exist, not {str(path)!r}")
+            try:
+                values = tomllib.loads(path.read_text())
+            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+                raise ValueError(f"file must be TOML: {path}: {error}") from None
+            if "weights" in values and values["weights"] not in ("auto", "bilinear", "random"):
+                values["weights"] = str(path.parent / str(values["weights"]))
+        try:
+            return cls(**{**values, **overrides})
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = first["loc"][0]
+            if first["type"] == "extra_forbidden":
+                raise ValueError(f"{field} must be one of {', '.join(cls.model_fields)}") from None
+            rule = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+            rule = rule if rule.startswith("must") else f"must be {rule}"
+            raise ValueError(f"{field} {rule}, not {first['input']!r}") from None
+
+    def layer(self):
+        """The layer; `ValueError` where the options do not make one."""
+        common = {"in_channels": self.cin, "out_channels": self.cout, "groups": self.groups,
+                  "kernel_size": _pair("k", self.k), "dilation": _pair("dilation", self.dilation)}
+        stride = _pair("s", self.s)
+        extents = [d * (k - 1) + 1 for k, d in zip(common["kernel_size"], common["dilation"])]
+        if self.op != "conv_transpose2d" and self.op_pad is not None:
+            raise ValueError(f"op_pad must not be given for {self.op}, not {self.op_pad}")
+        if self.op == "conv_transpose2d":
+            extra = (_pair("op_pad", self.op_pad) if self.op_pad is not None else
+                     tuple(max(0, s - e) if self.p is None else 0
+                           for s, e in zip(stride, extents)))
+            # like ONNX, the odd row goes to the beginning
+            crops = [max(0, e + o - s) for e, o, s in zip(extents, extra, stride)]
+            padding = self._padding([(c - c // 2, c // 2) for c in crops])
+            return ConvTranspose2d(**common, padding=padding, stride=stride, output_padding=extra)
+        padding = self._padding([((e - 1) // 2, e - 1 - (e - 1) // 2) for e in extents])
+        if self.op == "conv2d":
+            if "s" in self.model_fields_set and stride != (1, 1):
+                raise ValueError(f"s must be 1 for conv2d, not {_text(self.s)}")
+            return Conv2d(**common, padding=padding)
+        if stride[0] != stride[1]:
+            raise ValueError(f"s must be one factor for sub_pixel_conv2d, not {_text(self.s)}")
+        return SubPixelConv2d(**common, padding=padding, upscale_factor=stride[0],
+                              order=self.order)
+
+    def _padding(self, default):
+        if self.p is None:
+            return tuple(default)
+        if len(self.p) == 4:
+            return self.p[:2], self.p[2:]
+        return _pair("p", self.p, "N, VERTICAL,HORIZONTAL or TOP,BOTTOM,LEFT,RIGHT")
+
+    def module_name(self):
+        """The name of the module: a Verilog identifier."""
+        name = self.name or f"{self.op}_k{_text(self.k, 'x')}_s{_text(self.s, 'x')}"
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise ValueError(f"name must be a Verilog identifier, not {name!r}")
+        return name
+
+    def activation_and_parameters(self):
+        """(kind, parameters) of the activation."""
+        kind, *parameters = self.activation.split(":")
+        try:
+            return kind, tuple(float(v) for v in parameters)
+        except ValueError:
+            raise ValueError("activation must have numbers after its colons, "
+                             f"not {self.activation!r}") from None
+
+
+def _pair(field, values, form="N or VERTICAL,HORIZONTAL"):
+    if len(values) not in (1, 2):
+        raise ValueError(f"{field} must be {form}, not {_text(values)}")
+    return (values * 2)[:2]
+
+
+def _text(values, separator=","):
+    return separator.join(map(str, values))
+
+
+def application(function):
+    """Make a command line of `function(options, **own)`: all layer options, and its own ones.
+
+    Parameters of `function` after `options` are its own, declared as Typer wants them. The first
+    argument of the command is a TOML file with the same names. A `ValueError` or `OSError` ends
+    the command with one line on standard error and exit code 2.
+    """
+    own = list(inspect.signature(function).parameters.values())[1:]
+    layer = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=(
+        Annotated[bool | None if field.annotation is bool else str | None, typer.Option(
+            f"--{name.replace('_', '-')}", help=_help(field), show_default=False)]))
+        for name, field in Options.model_fields.items()]
+
+    def command(**arguments):
+        overrides = {name: value for name in Options.model_fields
+                     if (value := arguments.pop(name)) is not None}
+        path = arguments.pop("config")
+        try:
+            function(Options.read(path, overrides), **arguments)
+        except (ValueError, OSError) as error:
+            _complain(error)
+            raise typer.Exit(2) from None
+
+    config = inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=(
+        Annotated[Path | None, typer.Argument(help="TOML file with these options")]))
+    own_names = {p.name for p in own}
+    parameters = [*([] if "config" in own_names else [config]),
+                  *[p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own], *layer]
+    command.__signature__ = inspect.Signature(parameters)
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    command.__doc__ = function.__doc__
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(command)
+    return app
+
+
+def run(app):
+    """Run a command line; wrong usage, too, ends with one line and exit code 2."""
+    try:
+        sys.exit(app(standalone_mode=False))
+    except typer.TyperException as error:
+        _complain(error.format_message())
+        sys.exit(2)
+
+
+def _complain(message):
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {message}", markup=False)
+
+
+def _help(field):
+    default = field.default
+    if default is None or default is False:
+        return field.description
+    return f"{field.description} [default: {_text(default) if isinstance(default, tuple) else default}]"
+
+
+if sys.version_info < (3, 11):
+    raise RuntimeError("Python must be 3.11 or newer, not " + sys.version.split()[0])

@@ -1,0 +1,142 @@
+"""A generated engine as the simulations see it: its manifest, its streams, and what is expected."""
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from golden.model import forward
+from golden.quantisation import dtype_range
+from golden.timing import EngineParameters, simulate
+from hw.engine.loader import weight_beats
+from hw.export import generate, restore_program
+from hw.manifest import Manifest
+
+__all__ = ["Design"]
+
+
+class Design:
+    """One engine in the folder of its manifest.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The manifest.
+
+    Attributes
+    ----------
+    manifest : hw.manifest.Manifest
+    verilog : pathlib.Path
+    tensors : dict of str to numpy.ndarray
+
+    Raises
+    ------
+    ValueError
+        If the manifest, or a file that it names, cannot be read.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        try:
+            self.manifest = Manifest.model_validate_json(self.path.read_text())
+        except (OSError, ValidationError, UnicodeDecodeError):
+            raise ValueError(f"manifest must be one that hw.gen wrote, not {str(path)!r}") from None
+        self.verilog = self.path.parent / self.manifest.files.verilog
+        tensors = self.path.parent / self.manifest.files.tensors
+        for file in (self.verilog, tensors):
+            if not file.is_file():
+                raise ValueError(f"files of the manifest must lie beside it, but {file} is missing")
+        with np.load(tensors) as file:
+            self.tensors = {name: file[name] for name in file.files}
+
+    @classmethod
+    def generate(cls, options, directory):
+        """Generate the engine of these `Options` into a folder."""
+        manifest = generate(options, directory)
+        return cls(Path(directory) / f"{manifest.name}.json")
+
+    @property
+    def spec(self):
+        """The layer as `golden` reads it."""
+        return self.manifest.layer
+
+    @property
+    def frame(self):
+        return self.manifest.frame
+
+    @cached_property
+    def _engine(self):
+        info = self.manifest.engine.model_dump()
+        return EngineParameters(**{name: info[name] for name in
+                                   EngineParameters.__dataclass_fields__})
+
+    def output_size(self, height, width):
+        """(height, width) of the output of a frame."""
+        frame, scale = self.frame, self._scale
+        return (frame.out_height - (frame.height - height) * scale[0],
+                frame.out_width - (frame.width - width) * scale[1])
+
+    @property
+    def _scale(self):
+        spec = self.spec
+        factor = spec.get("upscale_factor", 1)
+        return spec.get("stride") or [factor, factor]
+
+    def random_frame(self, rng, height=None, width=None, density=1.0):
+        """Random input codes (channels, height, width); `density` of them not zero."""
+        low, high = dtype_range(self.spec["dtype"])
+        shape = (self.spec["in_channels"], height or self.frame.height, width or self.frame.width)
+        codes = rng.integers(low, high + 1, shape)
+        return np.where(rng.random(shape) < density, codes, self.spec["input_zero_point"])
+
+    def input_beats(self, codes):
+        """Beats of one frame: (bytes (n, k), first (n,), last (n,))."""
+        channels = np.array(self.manifest.input.channels)
+        padded = np.concatenate([codes, np.zeros((1, *codes.shape[1:]), codes.dtype)])
+        words = padded[channels].transpose(2, 3, 0, 1)
+        height, width, beats, lanes = words.shape
+        first, last = np.zeros((height, width, beats), bool), np.zeros((height, width, beats), bool)
+        first[0, 0, 0] = True
+        last[:, -1, -1] = True
+        return (words.reshape(-1, lanes) & 0xFF).astype(np.uint8), first.ravel(), last.ravel()
+
+    def output_beat_count(self, height, width):
+        """Output beats of a frame of this input size."""
+        rows, columns = self.output_size(height, width)
+        info = self.manifest.output
+        return rows * -(-columns // info.pixels) * len(info.channels)
+
+    def output_codes(self, data, height, width):
+        """Codes (channels, rows, columns) from the bytes of the output beats of one frame."""
+        rows, columns = self.output_size(height, width)
+        info = self.manifest.output
+        pixels = data.reshape(rows, -1, np.size(info.channels))[:, :columns]
+        codes = np.zeros((self.spec["out_channels"], rows, columns), dtype=np.int64)
+        signed = pixels.view(np.int8) if self.spec["dtype"] == "int8" else pixels
+        for lane, channel in enumerate(np.ravel(info.channels)):
+            if channel >= 0:
+                codes[channel] = signed[:, :, lane]
+        return codes
+
+    def expected_codes(self, codes):
+        """Output codes that golden wants for an input frame."""
+        return forward(self.spec, self.tensors, codes)
+
+    def expected_timing(self, frames, *, gaps=None, ready=None, start=0):
+        """`golden.timing.Timing` of frames of input codes, one after the other."""
+        sparse = self._engine.skip_zeros
+        return simulate(self.spec, self._engine,
+                        frames if sparse else [f.shape[1:] for f in frames],
+                        weight=self.tensors["weight"], gaps=gaps, ready=ready, start=start)
+
+    def weight_beats(self):
+        """Beats of the weight stream, uint8 (n, bytes), that load the tensors of this design."""
+        size = self.manifest.weights.bits // 8
+        beats = weight_beats(self._program)
+        return np.frombuffer(b"".join(beat.to_bytes(size, "little") for beat in beats),
+                             dtype=np.uint8).reshape(-1, size)
+
+    @cached_property
+    def _program(self):
+        return restore_program(self.manifest, self.tensors)
