@@ -31,7 +31,10 @@ TOOLS = {"generic": None, "ecp5": "trellis", "ice40": "icestorm"}
 # Verilator's complaints about what Amaranth writes, not about the design
 WAIVED = {"DECLFILENAME": "Amaranth puts all modules into one file",
           "UNUSEDSIGNAL": "Amaranth names every field and every clock, used or not",
-          "PROCASSINIT": "initial values are power-up values"}
+          "PROCASSINIT": "initial values are power-up values",
+          "WIDTHEXPAND": "Amaranth leaves the extension of operands to Verilog's rules",
+          "WIDTHTRUNC": "and the reduction of vectors to conditions",
+          "CASEINCOMPLETE": "a default stands before the case instead of in it"}
 
 
 def make_program(options):

@@ -275,7 +275,7 @@ class Program:
         """(name, bits) of one parameter record, lowest first."""
         low, high = self.shift_range
         return (("bias", 32), ("multiplier", self.quantisation.mantissa_bits),
-                ("shift", (high - low).bit_length()))
+                ("shift", max(1, (high - low).bit_length())))
 
     @cached_property
     def parameter_records(self):

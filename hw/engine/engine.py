@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from ..primitives.memory import BlockMemory
 from .delay import delay
 from .ingest import Beat, Ingest
-from .layouts import Layouts
+from .layouts import Layouts, bank_of
 from .line_buffer import LineBuffer
 from .loader import WeightBeat
 from .mac_array import MacArray
@@ -96,7 +96,7 @@ class Engine(wiring.Component):
             ingest.release.eq(sequencer.release), ingest.release_en.eq(sequencer.release_en),
             sequencer.departure.eq(output.departure),
             lines.read.eq(step.lines), stores.weight_read.eq(step.weight),
-            mac_array.i.eq(delay(m, step, BlockMemory.LATENCY, name="step")),
+            mac_array.i.eq(delay(m, step.mac, BlockMemory.LATENCY, name="step")),
             mac_array.i_valid.eq(delay(m, sequencer.o_valid, BlockMemory.LATENCY,
                                        name="step_valid")),
             mac_array.lines.eq(lines.data), mac_array.weights.eq(stores.weight_data),
@@ -113,7 +113,7 @@ class Engine(wiring.Component):
             stores.begin.eq(ingest.o_frame.valid), stores.begin_bank.eq(registers.geometry.bank),
             stores.end.eq(delay(m, sequencer.release_en & sequencer.release.frame,
                                 result_latency(program), name="frame_end")),
-            stores.end_bank.eq(requantiser.tag.bank),
+            *[stores.end_bank.eq(bank) for bank in bank_of(requantiser.tag)],
             registers.configured.eq(stores.configured), registers.bank.eq(stores.bank),
             registers.first.eq(ingest.o_frame.valid), registers.last.eq(output.end_of_frame),
             registers.errors.weights_length.eq(stores.error),

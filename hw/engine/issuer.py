@@ -53,21 +53,21 @@ class Issuer(wiring.Component):
         fresh = Signal(init=1)                      # the next step is the first one of its group
         credits = Signal(range(self._credits + 1), init=self._credits)
         interval = Signal(up_to(program.result_interval - 1))
-        last = Signal()
+        last, live, mac = Signal(), Signal(), self.o.mac
         m.d.comb += [
             last.eq(last_step & head.last),
             go.eq(valid & (~fresh | ~head.tag.beat | (credits != 0)) & (~last | (interval == 0))),
             self.i.ready.eq(~valid | (go & last_step)),
             self.o_valid.eq(go), self.release_en.eq(go & last), self.release.eq(head.release),
-            self.o.first.eq(fresh), self.o.last.eq(last), self.o.tag.eq(head.tag),
-            self.o.rotate.eq(head.rotate),
+            mac.first.eq(fresh), mac.last.eq(last), mac.tag.eq(head.tag),
+            mac.rotate.eq(head.rotate), mac.lanes.eq(Mux(live, head.lanes, 0)),
         ]
         if program.looks_ahead:
+            m.d.comb += live.eq(head.mask != 0)
             self._next_of_mask(m, head, last_step)
         else:
-            m.d.comb += [last_step.eq(head.length <= 1), self.o.live.eq(head.length != 0),
+            m.d.comb += [last_step.eq(~head.length[1:].any()), live.eq(head.length != 0),
                          self.o.lines.eq(head.lines), self.o.weight.eq(head.weight)]
-        m.d.comb += self.o.lanes.eq(Mux(self.o.live, head.lanes, 0))
         with m.If(go):
             m.d.sync += fresh.eq(last)
             if program.looks_ahead:
@@ -92,6 +92,6 @@ class Issuer(wiring.Component):
                 m.d.comb += offset.eq(n)
         m.d.comb += [
             last_step.eq((head.mask & (head.mask - 1)[:len(head.mask)]) == 0),
-            self.o.live.eq(head.mask != 0), self.o.weight.eq(head.weight + offset),
+            self.o.weight.eq(head.weight + offset),
         ]
         m.d.comb += [o.eq(line + offset) for o, line in zip(self.o.lines, head.lines)]

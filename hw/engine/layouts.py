@@ -5,12 +5,17 @@ from functools import cached_property
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 
-__all__ = ["Layouts"]
+__all__ = ["Layouts", "bank_of", "up_to"]
 
 
 def up_to(value):
     """Shape of an unsigned number 0..value, at least one bit."""
     return unsigned(max(1, int(value).bit_length()))
+
+
+def bank_of(tag):
+    """The bank of loadable constants that a tag names, as a list: empty where they are built in."""
+    return [tag.bank] if "bank" in tag.shape().members else []
 
 
 class Layouts:
@@ -29,7 +34,7 @@ class Layouts:
     run
         Steps on consecutive words: one tap of one group (or one flag word of it).
     step
-        One cycle of the MAC array.
+        One cycle of the MAC array: addresses, and `mac`, what the array is told.
     """
 
     def __init__(self, program):
@@ -48,10 +53,10 @@ class Layouts:
     @cached_property
     def tag(self):
         program = self._program
-        banks = 2 if program.loadable else 1
         return data.StructLayout({
-            "beat": 1, "first": 1, "last": 1, "end": 1, "bank": banks - 1,
+            "beat": 1, "first": 1, "last": 1, "end": 1,
             "parameters": up_to(program.parameter_sets - 1),
+            **({"bank": 1} if program.loadable else {}),
         })
 
     @cached_property
@@ -72,8 +77,7 @@ class Layouts:
             "column_tap": up_to(column_taps),
             "column_taps": up_to(max(map(len, program.bank.columns))),
             "position": up_to(program.row_words), "flag_position": up_to(self.flag_row_words),
-            "left": self.left if program.folding.px > 1 else 0,
-            "right": self.right if program.folding.px > 1 else 0,
+            **({"left": self.left, "right": self.right} if program.folding.px > 1 else {}),
             "weight": self.weight_address, "weight_row": up_to(program.steps),
             "flag": self.flag_address, "flag_row": up_to(program.steps),
         })
@@ -82,9 +86,8 @@ class Layouts:
     def run(self):
         program, group = self._program, self.group.members
         return data.StructLayout({
-            **{name: group[name] for name in
-               ("tag", "release", "need", "slot", "row_tap", "column_tap", "position",
-                "flag_position", "left", "right", "weight", "flag")},
+            **{name: shape for name, shape in group.items() if name not in
+               ("row_taps", "column_taps", "weight_row", "flag_row")},
             "length": up_to(program.layout.block_inputs), "last": 1,
         })
 
@@ -115,10 +118,15 @@ class Layouts:
     @cached_property
     def step(self):
         work = self.work.members
-        return data.StructLayout({
-            **{name: work[name] for name in ("tag", "lines", "rotate", "lanes", "weight")},
-            "live": 1, "first": 1, "last": 1,
-        })
+        return data.StructLayout({"lines": work["lines"], "weight": work["weight"],
+                                  "mac": self.mac})
+
+    @cached_property
+    def mac(self):
+        """What the MAC array is told of a step."""
+        work = self.work.members
+        return data.StructLayout({**{name: work[name] for name in ("tag", "rotate", "lanes")},
+                                  "first": 1, "last": 1})
 
     @property
     def sum(self):
@@ -133,7 +141,7 @@ class Layouts:
     @property
     def parameter_address(self):
         """`Cat(turn, set, bank)`."""
-        return unsigned(self.turn_bits + self.tag["parameters"].width + self.tag["bank"].width)
+        return unsigned(self.turn_bits + self.tag["parameters"].width + self._program.loadable)
 
     @property
     def parameters(self):
@@ -145,7 +153,7 @@ class Layouts:
     def table_address(self):
         """`Cat(code, parameter address)`, or `Cat(code, bank)` where all channels share a table."""
         return unsigned(8 + (self.parameter_address.width if self._program.table_per_channel
-                             else self.tag["bank"].width))
+                             else self._program.loadable))
 
     @property
     def left(self):

@@ -128,11 +128,11 @@ class Loader(wiring.Component):
         beat = self.i.payload.data
         word, part = Signal(layouts.weight_address), Signal(up_to(record_beats(program) - 1))
         turn, group = Signal(max(1, layouts.turn_bits)), Signal(layouts.tag["parameters"].shape)
-        entry, earlier = Signal(8), Signal(len(self.record) - len(beat))
+        entry, earlier = Signal(8), Signal(max(1, len(self.record) - len(beat)))
         per_channel = program.table_per_channel
         m.d.comb += [
             self.weight.eq(word + Mux(target, program.steps, 0)),
-            self.record.eq(Cat(earlier, beat)),
+            self.record.eq(Cat(earlier[:len(self.record) - len(beat)], beat)),
             self.place.eq(Cat(turn[:layouts.turn_bits], group, target)),
             self.table.eq(Cat(entry, self.place if per_channel else target)),
         ]

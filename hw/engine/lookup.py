@@ -1,23 +1,21 @@
 """Small constant tables in logic."""
 
-from amaranth.hdl import Shape, Signal
+from amaranth.hdl import Signal
 
 __all__ = ["lookup", "clamp"]
 
 
 def lookup(m, index, table, *, name):
     """Return a new signal that is `table[index]`; the last entry also serves any index beyond."""
-    value = Signal(Shape.cast(range(min(0, *table), max(table) + 1)) if len(table) > 1
-                   else Shape.cast(range(min(0, table[0]), table[0] + 1)), name=name)
+    value = Signal(range(min([0, *table]), max([1, *table]) + 1), name=name)
+    m.d.comb += value.eq(table[-1])
     if len(set(table)) == 1:
-        m.d.comb += value.eq(table[0])
         return value
     with m.Switch(index):
         for number, entry in enumerate(table[:-1]):
-            with m.Case(number):
-                m.d.comb += value.eq(entry)
-        with m.Default():
-            m.d.comb += value.eq(table[-1])
+            if entry != table[-1]:
+                with m.Case(number):
+                    m.d.comb += value.eq(entry)
     return value
 
 

@@ -25,7 +25,7 @@ class MacArray(wiring.Component):
     Members
     -------
     i, i_valid
-        The step, aligned with its data.
+        What there is to do, aligned with its data.
     lines
         A word from each memory of the line buffer.
     weights
@@ -41,7 +41,7 @@ class MacArray(wiring.Component):
         layouts = Layouts(program)
         folding = program.folding
         super().__init__({
-            "i": In(layouts.step), "i_valid": In(1),
+            "i": In(layouts.mac), "i_valid": In(1),
             "lines": In(data.ArrayLayout(program.line_word_bits, folding.px)),
             "weights": In(program.weight_word_bits),
             "sums": Out(data.ArrayLayout(signed(program.accumulator_bits),

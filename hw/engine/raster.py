@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .layouts import Layouts, up_to
+from .layouts import Layouts, bank_of, up_to
 from .lookup import clamp, lookup
 from .pointers import PhasePointer, PositionPointer, RowLedger
 
@@ -43,7 +43,8 @@ class Raster(wiring.Component):
         m = Module()
         program, px = self._program, self._program.folding.px
         frame, here = Signal(self._layouts.frame), Signal(self._place())
-        busy, advance, load = Signal(), Signal(), Signal()
+        busy, advance, load, beat, last = (Signal(name=n) for n in (
+            "busy", "advance", "load", "beat", "last"))
         group = Signal(self._layouts.group)
         ends = self._find_ends(m, here)
         with m.If(advance):
@@ -70,17 +71,17 @@ class Raster(wiring.Component):
             ledger.end_of_line.eq(ends.line),
             group.need.eq(ledger.need), group.release.rows.eq(ledger.release),
             group.release.frame.eq(ends.frame),
-            group.slot.eq(here.slot), group.tag.bank.eq(frame.bank),
-            group.tag.first.eq(here.first), group.tag.beat.eq(here.pixels_left > here.q * px),
-            group.tag.last.eq(ends.b & group.tag.beat
-                              & (here.pixels_left <= here.q * px + px)),
-            group.tag.end.eq(group.tag.last & (here.lines_left == 1)),
+            group.slot.eq(here.slot), group.tag.first.eq(here.first),
+            beat.eq(here.pixels_left > here.q * px), group.tag.beat.eq(beat),
+            last.eq(ends.b & beat & (here.pixels_left <= here.q * px + px)),
+            group.tag.last.eq(last), group.tag.end.eq(last & (here.lines_left == 1)),
+            *[bank.eq(frame.bank) for bank in bank_of(group.tag)],
         ]
         if px > 1:
             low_dx, high_dx = program.reach[1]
             m.d.comb += [group.left.eq(here.left), group.right.eq(
                 clamp(m, here.right, low_dx, high_dx + px, name="right"))]
-        self._point(m, here, ends, group, frame.bank if program.loadable else 0, load, advance)
+        self._point(m, here, ends, group, load, advance)
         return m
 
     def _place(self):
@@ -137,7 +138,7 @@ class Raster(wiring.Component):
         with m.If(ends.b & ends.q):
             m.d.sync += [here.right.eq(here.right - px),
                          here.pixels_left.eq(here.pixels_left - program.phases[1] * px)]
-            with m.If(here.left < px - low_dx):
+            with m.If(here.left < max(1, px - low_dx)):
                 m.d.sync += here.left.eq(here.left + px)
         with m.If(ends.line):
             m.d.sync += [self._start_of_line(here, frame), here.lines_left.eq(here.lines_left - 1),
@@ -177,7 +178,7 @@ class Raster(wiring.Component):
                                             for v in (line + [line[-1]] * size)[:size]],
                       name=name)
 
-    def _point(self, m, here, ends, group, bank, load, advance):
+    def _point(self, m, here, ends, group, load, advance):
         """Find the taps of the group, and where its weights and its input begin."""
         program, layout = self._program, self._program.layout
         rows, columns = program.bank.rows, program.bank.columns
@@ -189,6 +190,7 @@ class Raster(wiring.Component):
             group.column_tap.eq(first_column),
             group.column_taps.eq(Mux(here.pixels_left > here.q, column_count, 0)),
         ]
+        most_cut = max(sum(d < 0 for d in taps) for taps in rows)
         # phases with the same number of taps need as many words: tables by that number
         sizes = [sorted({len(taps) for taps in axis}) for axis in (rows, columns)]
         kinds = [lookup(m, phase, [size.index(len(taps)) for taps in axis], name=f"{name}_kind")
@@ -221,7 +223,7 @@ class Raster(wiring.Component):
                               [y * groups * words for y in sizes[0]])
             row_words = lookup(m, kinds[1], [x * words for x in sizes[1]], name=f"{name}_row")
             cut = self._table(m, f"{name}_cut", kinds[1], row_cut, [
-                [y * x * words for y in range(max(sizes[0]) + 1)] for x in sizes[1]])
+                [y * x * words for y in range(most_cut + 1)] for x in sizes[1]])
             return address + cut + column_cut * words, row_words
 
         members = self._layouts.group.members

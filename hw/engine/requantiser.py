@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..primitives.memory import BlockMemory
 from .delay import delay
-from .layouts import Layouts, up_to
+from .layouts import Layouts, bank_of, up_to
 from .rounding import Rounding
 
 __all__ = ["Requantiser"]
@@ -69,8 +69,10 @@ class Requantiser(wiring.Component):
         values, tag, last_turn = self._take_turns(m, interval, units)
         delayed = [delay(m, v, BlockMemory.LATENCY, name=f"value_{n}")
                    for n, v in enumerate(values)]
-        table_set = delay(m, self.parameters_read if program.table_per_channel else tag.bank,
-                          BlockMemory.LATENCY + Rounding.latency(program), name="table_set")
+        table_set = self.parameters_read if program.table_per_channel else Cat(bank_of(tag))
+        if len(table_set):
+            table_set = delay(m, table_set, BlockMemory.LATENCY + Rounding.latency(program),
+                              name="table_set")
         for x in range(px):
             for u in range(units):
                 unit, record = x * units + u, self.parameters_data[u]
@@ -112,5 +114,5 @@ class Requantiser(wiring.Component):
             with m.If(turn == interval - 1):
                 m.d.sync += busy.eq(0)
         m.d.comb += self.parameters_read.eq(
-            Cat(turn[:Layouts(program).turn_bits], tag.parameters, tag.bank))
+            Cat(turn[:Layouts(program).turn_bits], tag.parameters, bank_of(tag)))
         return waiting[0], tag, busy & (turn == interval - 1)

@@ -56,7 +56,8 @@ class TapWalker(wiring.Component):
             self.o.valid.eq(busy),
             self.o.payload.last.eq(last_row),
             self.o.payload.tag.eq(group.tag),
-            *[self.o.payload[name].eq(group[name]) for name in ("slot", "left", "right")],
+            *[self.o.payload[name].eq(group[name]) for name in ("slot", "left", "right")
+              if name in members],
             self.o.payload.row_tap.eq(here.row_tap), self.o.payload.column_tap.eq(here.column_tap),
             self.o.payload.position.eq(group.position + here.word * word_steps),
             self.o.payload.flag_position.eq(group.flag_position + here.word),
