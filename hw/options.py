@@ -164,7 +164,8 @@ def application(function):
 
     Parameters of `function` after `options` are its own, declared as Typer wants them. The first
     argument of the command is a TOML file with the same names. A `ValueError` or `OSError` ends
-    the command with one line on standard error and exit code 2.
+    the command with one line on standard error and exit code 2, a check that failed
+    (`RuntimeError`, `AssertionError`, `TimeoutError`) with exit code 1.
     """
     own = list(inspect.signature(function).parameters.values())[1:]
     layer = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=(
@@ -178,6 +179,9 @@ def application(function):
         path = arguments.pop("config")
         try:
             function(Options.read(path, overrides), **arguments)
+        except (RuntimeError, AssertionError, TimeoutError) as error:
+            _complain(error)
+            raise typer.Exit(1) from None
         except (ValueError, OSError) as error:
             _complain(error)
             raise typer.Exit(2) from None

@@ -39,5 +39,5 @@ def memory_bits(program):
 
 def requantiser_multipliers(program):
     """18-bit multipliers of all requantisers."""
-    product = WideMultiplier(*Rounding.operands(program))
-    return product.blocks * program.requantisers * program.folding.px
+    blocks = WideMultiplier.blocks(*Rounding.operands(program))
+    return blocks * program.requantisers * program.folding.px

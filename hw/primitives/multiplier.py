@@ -61,10 +61,10 @@ class WideMultiplier(wiring.Component):
         super().__init__({"a": In(unsigned(a_bits)), "b": In(unsigned(b_bits)),
                           "p": Out(unsigned(a_bits + b_bits))})
 
-    @property
-    def blocks(self):
+    @classmethod
+    def blocks(cls, a_bits, b_bits):
         """Number of `Multiplier` in use."""
-        return len(self._halves(self.a)) * len(self._halves(self.b))
+        return -(-a_bits // cls.HALF) * -(-b_bits // cls.HALF)
 
     def _halves(self, operand):
         return [operand[n:n + self.HALF] for n in range(0, len(operand), self.HALF)]
