@@ -1,0 +1,22 @@
+"""Fixtures for all tests."""
+
+import pytest
+
+from hw.options import Options
+from sim.design import Design
+
+
+@pytest.fixture(scope="session")
+def model_cache(tmp_path_factory):
+    """Folder for compiled models, shared by all worker processes of one run."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if base.name.startswith("popen-") else base
+    return shared / "models"
+
+
+@pytest.fixture
+def generate(tmp_path):
+    """Function that generates the design of some options."""
+    def make(**options):
+        return Design.generate(Options(**options), tmp_path)
+    return make
