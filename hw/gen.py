@@ -18,7 +18,7 @@ def gen(options, output: Annotated[Path | None, typer.Option(
     """Generate the Verilog of one layer, with its manifest, tensors, FuseSoC core and waivers."""
     directory = output or Path("build") / options.module_name()
     manifest = generate(options, directory)
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     given = ", ".join(f"{name.replace('_', '-')} = {value}" for name, value in
                       options.model_dump(mode="json").items() if value is not None)
     console.print(f"options: {given}", soft_wrap=True, markup=False)

@@ -209,7 +209,8 @@ def run(app):
 
 
 def _complain(message):
-    Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {message}", markup=False)
+    Console(stderr=True, soft_wrap=True, highlight=False, emoji=False).print(
+        f"error: {message}", markup=False)
 
 
 def _help(field):

@@ -63,6 +63,8 @@ class Program:
 
     def __post_init__(self):
         self.layer.output_size(self.height, self.width)
+        for derived in ("layout", "requantisation"):
+            getattr(self, derived)  # raises where the folding, or the scales, do not fit
         if self.accumulator_bits > 32 or self.biased_bits > 33:
             raise ValueError("weight must keep every sum in int32, but with kernel_size "
                              f"{self.layer.kernel_size} and {self.layout.group_inputs} input "

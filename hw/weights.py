@@ -55,8 +55,8 @@ def read_tensors(options, layer):
 
 def _read(path):
     try:
-        with np.load(path, allow_pickle=False) as file:
-            values = {name: file[name] for name in file.files}
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            values = {name: arrays[name] for name in arrays.files}
     except FileNotFoundError:
         raise ValueError("weights must be auto, bilinear, random or a file that exists, "
                          f"not {str(path)!r}") from None

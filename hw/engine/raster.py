@@ -98,7 +98,8 @@ class Raster(wiring.Component):
             "above": up_to(max(1, -low_dy)), "below": edge(frame["last_row"], frame["out_height"]),
             "left": self._layouts.left,
             "right": edge(frame["last_column"], frame["out_width"], up_to(px)),
-            "lines_left": frame["out_height"], "pixels_left": frame["out_width"],
+            "lines_left": frame["out_height"],
+            "pixels_left": up_to(max((1 << frame["out_width"].width) - 1, program.phases[1] * px + 1)),
             "slot": frame["slot"], "first": 1,
         })
 
