@@ -40,7 +40,8 @@ def image(options, photo: Annotated[str, typer.Argument(
     if not given & {"cin", "cout", "groups"}:
         size |= dict.fromkeys(("cin", "cout", "groups"), len(pixels))
     options = options.model_copy(update={k: v for k, v in size.items() if k not in given})
-    console = Console(highlight=False)
+    check_fit(options, pixels)
+    console = Console(highlight=False, emoji=False)
     with tempfile.TemporaryDirectory() as directory, Progress(console=console) as progress:
         task = progress.add_task("generating the Verilog", total=None)
         design = Design.generate(options, directory)
@@ -54,6 +55,20 @@ def image(options, photo: Annotated[str, typer.Argument(
         write_picture(side_by_side, beside(pixels, result))
     for path in filter(None, (output, side_by_side)):
         console.print(str(path), soft_wrap=True, markup=False)
+
+
+def check_fit(options, pixels):
+    """Raise `ValueError` if the picture does not fit the layer."""
+    channels, height, width = pixels.shape
+    if height > options.height or width > options.width:
+        raise ValueError(f"picture must be at most {options.width}x{options.height}, "
+                         f"not {width}x{height}")
+    if options.cin not in (1, channels):
+        raise ValueError(f"cin must be 1 or the channels of the picture ({channels}), "
+                         f"not {options.cin}")
+    results = options.cout * (channels if options.cin == 1 else 1)
+    if results not in (1, 3):
+        raise ValueError(f"cout must be 1 or 3 to make a picture, not {results}")
 
 
 def upscale(design, pixels, tell):
@@ -73,19 +88,11 @@ def upscale(design, pixels, tell):
 
     Raises
     ------
-    ValueError
-        If the picture does not fit the layer.
     RuntimeError
         If a pixel differs from golden.
     """
-    spec, frame = design.spec, design.frame
+    spec = design.spec
     channels, height, width = pixels.shape
-    if height > frame.height or width > frame.width:
-        raise ValueError(f"picture must be at most {frame.width}x{frame.height}, "
-                         f"not {width}x{height}")
-    if channels != spec["in_channels"] and spec["in_channels"] != 1:
-        raise ValueError(f"cin must be 1 or the channels of the picture ({channels}), "
-                         f"not {spec['in_channels']}")
     offset = 128 if spec["dtype"] == "int8" else 0
     codes = pixels.astype(np.int64) - offset
     frames = [codes] if channels == spec["in_channels"] else [plane[None] for plane in codes]
@@ -135,8 +142,8 @@ def read_picture(name):
             else:
                 raise FileNotFoundError
         else:
-            picture = Image.open(name)
-            picture.load()
+            with Image.open(name) as picture:
+                picture.load()
     except (FileNotFoundError, IsADirectoryError, ImportError):
         raise ValueError(f"photo must be a file that exists, not {name!r}") from None
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError):
@@ -150,8 +157,6 @@ def read_picture(name):
 
 def write_picture(path, pixels):
     """Write uint8 (1 or 3 channels, height, width) as a PNG file."""
-    if len(pixels) not in (1, 3):
-        raise ValueError(f"cout must be 1 or 3 to make a picture, not {len(pixels)}")
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0).copy())
     scratch = path.with_name(f".{path.name}.part")
