@@ -9,7 +9,6 @@ import operator
 
 import numpy as np
 
-
 __all__ = ["conv2d", "conv_transpose2d", "pixel_shuffle", "sub_pixel_conv2d"]
 
 

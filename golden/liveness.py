@@ -31,7 +31,7 @@ class Liveness:
         return live
 
     def _find_weights(self, live):
-        """{(row phase, column phase): array (output beats, row taps, column taps, block inputs)}."""
+        """By row and column phase: array (output beats, row taps, column taps, block inputs)."""
         shape, spec = self._shape, self._shape.spec
         found = {}
         for p, rows in enumerate(shape.rows.taps):

@@ -43,9 +43,13 @@ from numbers import Real
 import numpy as np
 
 from golden.arithmetic import conv2d, conv_transpose2d, pixel_shuffle
-from golden.quantisation import (activation_table, check_code, dtype_range, requantise,
-                                 requantise_scale)
-
+from golden.quantisation import (
+    activation_table,
+    check_code,
+    dtype_range,
+    requantise,
+    requantise_scale,
+)
 
 __all__ = ["accumulate", "forward"]
 

@@ -8,7 +8,6 @@ import operator
 
 import numpy as np
 
-
 __all__ = ["activation_table", "check_code", "compact_multiplier", "dtype_range", "requantise",
            "requantise_scale"]
 

@@ -15,8 +15,17 @@ from .engine.engine import result_latency
 from .engine.loader import beat_count, weight_beat_bits
 from .engine.registers import REGISTERS, STATUS_ERRORS
 from .folding import Folding
-from .manifest import (EngineInfo, Figures, Files, Frame, Manifest, Register, StreamInfo,
-                       WeightStream, digest)
+from .manifest import (
+    EngineInfo,
+    Figures,
+    Files,
+    Frame,
+    Manifest,
+    Register,
+    StreamInfo,
+    WeightStream,
+    digest,
+)
 from .options import Options
 from .program import Program
 from .quantisation import Quantisation

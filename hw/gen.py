@@ -38,8 +38,8 @@ def table(manifest):
             ("latency, cycles", f"{figures.latency:,}"),
             ("MACs with inserted zeros", f"{figures.macs:,}"),
             ("useful MACs", f"{figures.useful_macs:,}"),
-            ("multipliers", f"{figures.multipliers:,} + {figures.requantiser_multipliers:,} "
-                            "to requantise"),
+            ("multipliers",
+             f"{figures.multipliers:,} + {figures.requantiser_multipliers:,} to requantise"),
             ("useful MACs per multiplier and cycle", f"{figures.utilisation:.4f}"),
             ("memory bits", f"{figures.memory_bits:,}")):
         rows.add_row(label, value)

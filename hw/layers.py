@@ -107,8 +107,8 @@ class Layer:
         """(height, width) of the output frame; raise `ValueError` where nothing is left."""
         size = self.output_length(0, height), self.output_length(1, width)
         if min(size) < 1:
-            raise ValueError(f"padding must leave at least one output pixel, but a {height}x{width} "
-                             f"input gives {size[0]}x{size[1]}")
+            raise ValueError("padding must leave at least one output pixel, but a "
+                             f"{height}x{width} input gives {size[0]}x{size[1]}")
         return size
 
     def _extent(self, axis):

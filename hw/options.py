@@ -217,8 +217,5 @@ def _help(field):
     default = field.default
     if default is None or default is False:
         return field.description
-    return f"{field.description} [default: {_text(default) if isinstance(default, tuple) else default}]"
-
-
-if sys.version_info < (3, 11):
-    raise RuntimeError("Python must be 3.11 or newer, not " + sys.version.split()[0])
+    default = _text(default) if isinstance(default, tuple) else default
+    return f"{field.description} [default: {default}]"

@@ -103,7 +103,8 @@ def _sub_pixel(layer, weight):
     if all(np.array_equal(group_of[c], uniform) for row in channels for c in row):
         return _convolution(layer, weight, channels, layer.groups)
     # the shuffle mixes the groups: zero blocks say the same, and cost no step
-    dense = np.zeros((layer.parameter_channels, layer.in_channels, *layer.kernel_size), weight.dtype)
+    dense = np.zeros((layer.parameter_channels, layer.in_channels, *layer.kernel_size),
+                     dtype=weight.dtype)
     size = layer.in_channels // layer.groups
     for channel, group in enumerate(group_of):
         dense[channel, group * size:(group + 1) * size] = weight[channel]

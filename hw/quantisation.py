@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from golden.quantisation import (activation_table, compact_multiplier, dtype_range,
-                                 requantise_scale)
+from golden.quantisation import activation_table, compact_multiplier, dtype_range, requantise_scale
 
 from .layers import whole
 
@@ -81,7 +80,7 @@ class Quantisation:
         return int(shift[0]), int(shift[1])
 
     def describe(self):
-        """Return the formats as a plain dictionary, the form that `golden` and the manifest read."""
+        """Return the formats as a plain dictionary, as `golden` and the manifest have them."""
         return {**vars(self), "activation_parameters": list(self.activation_parameters)}
 
     def requantisation(self, tensors, channels):
@@ -114,7 +113,8 @@ class Quantisation:
             low = max(low, zero)
         if self.activation == "clamp":
             scale = np.float32(tensors["output_scale"])
-            bounds = [int(np.rint(np.float32(v) / scale)) + zero for v in self.activation_parameters]
+            bounds = [int(np.rint(np.float32(v) / scale)) + zero
+                      for v in self.activation_parameters]
             if bounds[0] > bounds[1]:
                 raise ValueError("activation clamp must have its lower bound first, "
                                  f"not {self.activation_parameters}")

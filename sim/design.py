@@ -93,7 +93,8 @@ class Design:
     def input_beats(self, codes):
         """Beats of one frame: (bytes (n, k), first (n,), last (n,))."""
         channels = np.array(self.manifest.input.channels)
-        padded = np.concatenate([codes, np.zeros((1, *codes.shape[1:]), codes.dtype)])
+        # an idle lane holds the zero point, or its words would not count as zero
+        padded = np.concatenate([codes, np.full_like(codes[:1], self.spec["input_zero_point"])])
         words = padded[channels].transpose(2, 3, 0, 1)
         height, width, beats, lanes = words.shape
         first, last = np.zeros((height, width, beats), bool), np.zeros((height, width, beats), bool)
@@ -106,6 +107,25 @@ class Design:
         rows, columns = self.output_size(height, width)
         info = self.manifest.output
         return rows * -(-columns // info.pixels) * len(info.channels)
+
+    def output_beats(self, codes):
+        """Beats of one output frame: (bytes (n, k), which are used (n, k), first (n,), last (n,)).
+
+        Bytes are not used where a lane has no channel, or a pixel lies beyond the line.
+        """
+        channels, pixels = np.array(self.manifest.output.channels), self.manifest.output.pixels
+        rows, columns = codes.shape[1:]
+        padded = np.pad(codes, ((0, 1), (0, 0), (0, -columns % pixels)))
+        words = padded[channels].transpose(2, 3, 0, 1)
+        used = np.zeros(words.shape, bool)
+        used[:, :columns] = channels >= 0
+        beats = words[0, :, :, 0].size // pixels
+        first, last = np.zeros((rows, beats), bool), np.zeros((rows, beats), bool)
+        first[0, 0] = True
+        last[:, -1] = True
+        size = self.manifest.output.bits // 8
+        return ((words.reshape(-1, size) & 0xFF).astype(np.uint8), used.reshape(-1, size),
+                first.ravel(), last.ravel())
 
     def output_codes(self, data, height, width):
         """Codes (channels, rows, columns) from the bytes of the output beats of one frame."""

@@ -1,4 +1,4 @@
-"""python -m sim.sweep: randomly drawn layers, each generated, simulated and compared with golden."""
+"""python -m sim.sweep: randomly drawn layers, generated, simulated, compared with golden."""
 
 import sys
 import tempfile

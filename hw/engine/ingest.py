@@ -21,8 +21,9 @@ def Beat(bits):
 
 def Geometry(program):
     """The run-time frame size, and whether weights are there."""
-    return data.StructLayout({**{name: shape for name, shape in Layouts(program).frame.members.items()
-                                 if name != "slot"}, "configured": 1})
+    frame = Layouts(program).frame.members
+    return data.StructLayout({**{name: shape for name, shape in frame.items() if name != "slot"},
+                              "configured": 1})
 
 
 class Ingest(wiring.Component):

@@ -1,6 +1,6 @@
 """Looks ahead over the non-zero flags, so that a step that would add nothing costs no cycle."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 

@@ -31,7 +31,8 @@ class MacArray(wiring.Component):
     weights
         The weight word.
     sums
-        Sum of pixel x and output lane o at `[x * po + o]`, `latency(program)` cycles after the last step.
+        Sum of pixel x and output lane o at `[x * po + o]`, `latency(program)` cycles after the
+        last step.
     o_valid, tag
         Whether there are sums, and their group.
     """

@@ -1,6 +1,6 @@
 """Walks the groups of results of each frame in raster order, and finds their taps."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -99,7 +99,8 @@ class Raster(wiring.Component):
             "left": self._layouts.left,
             "right": edge(frame["last_column"], frame["out_width"], up_to(px)),
             "lines_left": frame["out_height"],
-            "pixels_left": up_to(max((1 << frame["out_width"].width) - 1, program.phases[1] * px + 1)),
+            "pixels_left": unsigned(max(frame["out_width"].width,
+                                        (program.phases[1] * px + 1).bit_length())),
             "slot": frame["slot"], "first": 1,
         })
 
@@ -212,7 +213,8 @@ class Raster(wiring.Component):
         def position(name, shape, words):
             p = PositionPointer(shape=shape, pixel_words=layout.blocks * words, block_words=words)
             m.submodules[name] = p
-            m.d.comb += [p.next_channels.eq(advance & ends.g), p.first_channels.eq(advance & ends.b),
+            m.d.comb += [p.next_channels.eq(advance & ends.g),
+                         p.first_channels.eq(advance & ends.b),
                          p.next_columns.eq(advance & ends.b & ends.q),
                          p.first_columns.eq(load | (advance & ends.line))]
             return p.address

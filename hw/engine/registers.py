@@ -14,15 +14,14 @@ REGISTERS = {  # name: (address, access, meaning)
     "identity": (0x00, "ro", "0x504C5950"),
     "version": (0x04, "ro", "major << 16 | minor << 8 | patch"),
     "digest": (0x08, "ro", "first 32 bits of the manifest's digest"),
-    "status": (0x0C, "rw1c", "bit 0 idle, bit 1 configured, bit 8 up: sticky errors, write 1 to "
-                             "clear"),
+    "status": (0x0C, "rw1c", "bit 0 idle, 1 configured, from 8 up sticky errors (1 clears)"),
     "height": (0x10, "rw", "rows of the next input frame"),
     "width": (0x14, "rw", "columns of the next input frame"),
     "out_height": (0x18, "ro", "rows of the output frame"),
     "out_width": (0x1C, "ro", "columns of the output frame"),
     "frames": (0x20, "ro", "frames put out since reset"),
-    "cycles": (0x24, "ro", "cycles that the last frame took: to its last output beat, from that of "
-                           "the frame before or, if the engine was idle, from its first input beat"),
+    "cycles": (0x24, "ro", ("cycles of the last frame: to its last output beat, from that of the "
+                            "frame before or, after idling, from its first input beat")),
     "clock": (0x28, "ro", "cycles since reset, modulo 2**32"),
 }
 STATUS_ERRORS = (*ERRORS, "weights_length", "geometry")
@@ -117,7 +116,8 @@ class Registers(wiring.Component):
             | (writes["width"][0] & writes["width"][1]))]
         m.d.sync += errors.eq((errors & ~clear) | raised.as_value())
         major, minor, patch = self._version
-        status = Cat(pending == 0, self.configured, Signal(FIRST_ERROR - 2, name="reserved"), errors)
+        status = Cat(pending == 0, self.configured, Signal(FIRST_ERROR - 2, name="reserved"),
+                     errors)
         self._bus(m, {
             "identity": IDENTITY, "version": major << 16 | minor << 8 | patch,
             "digest": self._digest, "status": status, "height": sizes[0], "width": sizes[1],

@@ -89,7 +89,7 @@ class Rounding(wiring.Component):
         return m
 
     def _round_to_mantissa(self, m, value):
-        """(value rounded to 24 significant bits and shifted down, bits shifted out), in 2 cycles."""
+        """(value rounded to 24 significant bits, how far it was shifted down), in 2 cycles."""
         kept, guard, sticky, dropped = Signal(MANTISSA), Signal(), Signal(), \
             Signal(range(self._excess + 1))
         m.d.sync += [kept.eq(value), guard.eq(0), sticky.eq(0), dropped.eq(0)]

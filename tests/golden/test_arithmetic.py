@@ -7,7 +7,6 @@ import pytest
 
 from golden.arithmetic import conv2d, conv_transpose2d, pixel_shuffle, sub_pixel_conv2d
 
-
 NO_PADDING = ((0, 0), (0, 0))
 
 

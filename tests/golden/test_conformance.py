@@ -10,7 +10,6 @@ from golden.arithmetic import conv2d, conv_transpose2d, pixel_shuffle
 from golden.model import accumulate, forward
 from golden.quantisation import dtype_range, requantise, requantise_scale
 
-
 # All cases are generated when one is asked for, and some of other operators overflow on purpose.
 collects_onnx = pytest.mark.filterwarnings("ignore::RuntimeWarning:onnx[.]backend[.]test[.]case")
 

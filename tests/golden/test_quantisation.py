@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 
 from golden.model import accumulate, forward
-from golden.quantisation import (activation_table, compact_multiplier, dtype_range, requantise,
-                                 requantise_scale)
+from golden.quantisation import (
+    activation_table,
+    compact_multiplier,
+    dtype_range,
+    requantise,
+    requantise_scale,
+)
 
 
 def cases(*axes):

@@ -3,8 +3,8 @@
 import numpy as np
 
 from golden.model import forward
-from hw.export import restore_program
 from hw.engine.loader import weight_beats
+from hw.export import restore_program
 from sim.compiled import CompiledModel
 
 LAYER = {"cin": 3, "cout": 2, "k": 4, "s": 2, "pi": 1, "po": 2, "height": 5, "width": 5,
@@ -54,7 +54,7 @@ def test_every_frame_has_its_weights_and_none_waits(generate, model_cache):
             for number, uses_new in enumerate(used):
                 if begun[number] > loaded + 50:
                     assert uses_new
-                if begun[number] <= loaded and number + 1 < len(used) and begun[number + 1] <= loaded:
+                if number + 1 < len(used) and begun[number + 1] <= loaded:
                     assert not used[number]
             assert used == sorted(used)
             timing = design.expected_timing(frames, start=start)
