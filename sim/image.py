@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from rich.console import Console
 from rich.progress import Progress
 
+from hw.gen import table
 from hw.options import application, run
 
 from .compiled import CompiledModel
@@ -50,6 +51,7 @@ def image(options, photo: Annotated[str, typer.Argument(
                                                  total=total))
         progress.update(task, description="done", completed=1, total=1)
     write_picture(output, result)
+    console.print(table(design.manifest))
     console.print(f"{photo}: {report}", soft_wrap=True, markup=False)
     if side_by_side is not None:
         write_picture(side_by_side, beside(pixels, result))
