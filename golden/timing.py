@@ -38,8 +38,8 @@ class EngineParameters:
         Input channels, output channels and output pixels of a cycle.
     requantisers : int
         Output channels that are requantised in one cycle.
-    biased_bits : int
-        Width of accumulator plus bias, signed.
+    magnitude_bits : int
+        Width of the magnitude of accumulator plus bias.
     max_height : int
         Rows of the largest frame.
     skip_zeros, pruned : bool
@@ -50,7 +50,7 @@ class EngineParameters:
     po: int
     px: int
     requantisers: int
-    biased_bits: int
+    magnitude_bits: int
     max_height: int
     skip_zeros: bool = False
     pruned: bool = False
@@ -147,7 +147,7 @@ class Shape:
         self.flag_words = -(-self.block_inputs // FLAG_WORD)
         self.flag_bits = -(-self.block_inputs // self.flag_words)
         self.interval = -(-engine.po // engine.requantisers)
-        wide = spec["requant"] == "onnxruntime" and engine.biased_bits - 1 > FLOAT32_MANTISSA
+        wide = spec["requant"] == "onnxruntime" and engine.magnitude_bits > FLOAT32_MANTISSA
         table = MEMORY if spec["activation"] in TABLE_ACTIVATIONS else 0
         rounding = 2 + (2 if wide else 0) + WIDE_MULTIPLIER + 2 + 3
         rotation = 1 if engine.px > 1 else 0
@@ -319,7 +319,7 @@ class _Model:
             elif taps:
                 needed = max(needed, min(height, i + taps[-1] + 1))
             while len(self.input.row_done) < self._rows_before + max(1, needed):
-                self._take_row(height, width)
+                self._take_row(width)
             earliest = self.input.frame_begun[frames] + FRAME_TO_VISIT
             if needed:
                 earliest = max(earliest, self.input.row_done[self._rows_before + needed - 1]
@@ -342,9 +342,8 @@ class _Model:
         self.input.frame_done.append(self._last_step)
         self._rows_before += height
 
-    def _take_row(self, height, width):
-        begun = len(self.input.frame_begun)
-        self.input.row(width, first=len(self.input.row_done) == begun * height)
+    def _take_row(self, width):
+        self.input.row(width, first=len(self.input.row_done) == self._rows_before)
 
     def _group(self, steps, words, earliest, end):
         """One group of results; `end` is what the output side wants to know of it."""

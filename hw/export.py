@@ -79,7 +79,7 @@ def describe(program, options):
                   smallest_width=program.smallest(1))
     engine = EngineInfo(
         pi=folding.pi, po=folding.po, px=folding.px, requantisers=program.requantisers,
-        biased_bits=program.biased_bits, max_height=program.height,
+        magnitude_bits=program.magnitude_bits, max_height=program.height,
         skip_zeros=program.skip_zeros, pruned=program.pruned,
         accumulator_bits=program.accumulator_bits, line_rows=program.line_rows,
         loadable=program.loadable, target=options.target)

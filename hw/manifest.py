@@ -32,7 +32,7 @@ class EngineInfo(_Part):
     po: int = Field(description="output channels per cycle")
     px: int = Field(description="output pixels per cycle")
     requantisers: int = Field(description="output channels requantised per cycle, for each pixel")
-    biased_bits: int = Field(description="width of accumulator plus bias")
+    magnitude_bits: int = Field(description="width of the magnitude of accumulator plus bias")
     max_height: int
     skip_zeros: bool
     pruned: bool
@@ -45,7 +45,8 @@ class EngineInfo(_Part):
 class Figures(_Part):
     """Closed-form figures of the largest frame with dense activations."""
 
-    cycles_per_frame: int = Field(description="from one frame to the next, back to back")
+    cycles_per_frame: int = Field(description="from one frame to the next, back to back; with "
+                                              "pruned weights, a lower bound")
     latency: int = Field(description="cycles from the first input beat to the first output beat")
     macs: int = Field(description="multiplications of one frame, zeros inserted, no tap left out")
     useful_macs: int = Field(description="without inserted zeros and taps outside the frame")

@@ -134,7 +134,8 @@ class Options(BaseModel):
 
     def module_name(self):
         """The name of the module: a Verilog identifier."""
-        name = self.name or f"{self.op}_k{_text(self.k, 'x')}_s{_text(self.s, 'x')}"
+        scale = "" if self.op == "conv2d" else f"_s{_text(self.s, 'x')}"
+        name = self.name or f"{self.op}_k{_text(self.k, 'x')}{scale}"
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             raise ValueError(f"name must be a Verilog identifier, not {name!r}")
         return name
@@ -194,7 +195,8 @@ def application(function):
     command.__signature__ = inspect.Signature(parameters)
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     command.__doc__ = function.__doc__
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False,
+                      rich_markup_mode=None)
     app.command()(command)
     return app
 

@@ -65,7 +65,7 @@ class Program:
         self.layer.output_size(self.height, self.width)
         for derived in ("layout", "requantisation"):
             getattr(self, derived)  # raises where the folding, or the scales, do not fit
-        if self.accumulator_bits > 32 or self.biased_bits > 33:
+        if self.accumulator_bits > 32:
             raise ValueError("weight must keep every sum in int32, but with kernel_size "
                              f"{self.layer.kernel_size} and {self.layout.group_inputs} input "
                              f"channels it may need {self.accumulator_bits} bits")
@@ -164,8 +164,20 @@ class Program:
 
     @cached_property
     def pruned(self):
-        """Whether some step has only zero weights, so that dropping it saves cycles."""
-        return not self.weight_array.any(axis=(1, 2)).all()
+        """Whether some step has only zero weights, for ever, so that dropping it saves cycles."""
+        return not self.loadable and not self.weight_array.any(axis=(1, 2)).all()
+
+    @cached_property
+    def live_steps(self):
+        """{(p, q): array (output beats, row taps, column taps)} of steps that have weights."""
+        live, counts, start = self.weight_array.any(axis=(1, 2)), {}, 0
+        for p, rows in enumerate(self.bank.rows):
+            for q, columns in enumerate(self.bank.columns):
+                end = start + self.phase_steps(p, q)
+                counts[p, q] = live[start:end].reshape(
+                    self.layout.output_beats, len(rows), len(columns), -1).sum(axis=3)
+                start = end
+        return counts
 
     @property
     def looks_ahead(self):
@@ -198,7 +210,7 @@ class Program:
             most = 1 << (self.quantisation.weight_bits - 1)
             terms = max(map(len, self.bank.rows)) * max(map(len, self.bank.columns))
             bound = terms * self.layout.group_inputs * most * max(-low, high)
-            return (-bound, bound), (1 - bound - 2**31, bound + 2**31 - 1)
+            return (-bound, bound), (-bound - 2**31, bound + 2**31 - 1)
         sums, biased = [0], [0]
         for filters, channels in zip(sum(self.bank.filters, []), sum(self.bank.channels, [])):
             filters = filters.astype(np.int64)
@@ -219,6 +231,12 @@ class Program:
     def biased_bits(self):
         """Width of accumulator plus bias."""
         return bits_for(*self._sum_range[1])
+
+    @property
+    def magnitude_bits(self):
+        """Width of the largest magnitude of accumulator plus bias."""
+        low, high = self._sum_range[1]
+        return max(1, -low, high).bit_length()
 
     @cached_property
     def requantisation(self):
@@ -244,7 +262,7 @@ class Program:
         As few as keep up with the shortest group of a dense frame; with zeros skipped, with a
         group of which one step in `FLAG_WORD` is left.
         """
-        shortest = self.schedule.shortest_group // (FLAG_WORD if self.looks_ahead else 1)
+        shortest = self.schedule.shortest_group // (FLAG_WORD if self.skip_zeros else 1)
         return -(-self.folding.po // max(1, shortest))
 
     @property

@@ -49,7 +49,8 @@ def read_tensors(options, layer):
         dtype=options.dtype, weight_bits=options.weight_bits, requant=options.requant,
         multiplier_bits=options.multiplier_bits, activation=activation,
         activation_parameters=parameters,
-        **{name: int(values.pop(name, 0)) for name in ZERO_POINTS})
+        **{name: int(_integers(name, values.pop(name, 0), (), *dtype_range(options.dtype)))
+           for name in ZERO_POINTS})
     return quantisation, _checked(values, layer, quantisation)
 
 

@@ -1,6 +1,6 @@
 """Looks ahead over the non-zero flags, so that a step that would add nothing costs no cycle."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -68,7 +68,7 @@ class LookAhead(wiring.Component):
             m.d.sync += [delayed.eq(arriving), delayed_live.eq(live)]
             arriving, live = delayed, delayed_live
         word = Signal(layout)
-        m.d.comb += [word.eq(arriving), word.mask.eq(arriving.mask & self._flags(m))]
+        m.d.comb += [word.eq(arriving), word.mask.eq(arriving.mask & self._flags(m, arriving))]
 
         held, held_valid = Signal(layout), Signal()   # open until its group's last word is known
         push = Signal()
@@ -82,15 +82,24 @@ class LookAhead(wiring.Component):
             m.d.sync += held_valid.eq(0)
         return m
 
-    def _flags(self, m):
+    def _activation_flags(self, m, word):
+        """Whether a lane inside the frame has activations that are not zero, for each step."""
+        px = self._program.folding.px
+        inside, flags = Signal(px), 0
+        with m.Switch(word.rotate):
+            for rotate in range(px):
+                with m.Case(rotate):
+                    m.d.comb += inside.eq(Cat(word.lanes[(n - rotate) % px] for n in range(px)))
+        for memory, used in zip(self.flag_data, inside):
+            flags |= Mux(used, memory, 0)
+        return flags
+
+    def _flags(self, m, word):
         """The flags of the word that arrives, activations and weights."""
         program = self._program
         flags = (1 << program.flag_bits) - 1
         if program.skip_zeros:
-            activations = 0
-            for lane in self.flag_data:
-                activations |= lane
-            flags &= activations
+            flags &= self._activation_flags(m, word)
         if program.pruned:
             m.submodules.weights = memory = BlockMemory(
                 width=program.flag_bits, depth=len(program.weight_flags),

@@ -94,13 +94,13 @@ class Registers(wiring.Component):
                                              ("width", program.width))):
             size, write = Signal(range(most + 1), init=most, name=name), Signal(name=f"set_{name}")
             scale = program.phases[axis]
-            output = Signal(range(program.layer.output_length(axis, most) + 1),
-                            init=program.layer.output_length(axis, most), name=f"out_{name}")
-            m.d.sync += output.eq(size * scale + program.layer.output_length(axis, most)
-                                  - most * scale)
-            refused = (self.bus.wdata < program.smallest(axis)) | (self.bus.wdata > most)
+            largest = program.layer.output_length(axis, most)
+            output = Signal(range(largest + 1), init=largest, name=f"out_{name}")
+            wanted = self.bus.wdata
+            refused = (wanted < program.smallest(axis)) | (wanted > most)
             with m.If(write & ~refused):
-                m.d.sync += size.eq(self.bus.wdata)
+                m.d.sync += [size.eq(wanted), output.eq(wanted[:len(size)] * scale
+                                                        + largest - most * scale)]
             writes[name] = write, refused
             sizes.append(size)
             outputs.append(output)

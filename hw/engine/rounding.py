@@ -51,12 +51,12 @@ class Rounding(wiring.Component):
     def excess(program):
         """Bits of the magnitude beyond a float32 mantissa, where those matter."""
         exact = program.quantisation.requant == "onnxruntime"
-        return max(0, program.biased_bits - 1 - MANTISSA) if exact else 0
+        return max(0, program.magnitude_bits - MANTISSA) if exact else 0
 
     @classmethod
     def operands(cls, program):
         """Widths of the operands of the wide multiplier."""
-        magnitude = MANTISSA + 1 if cls.excess(program) else program.biased_bits - 1
+        magnitude = MANTISSA + 1 if cls.excess(program) else program.magnitude_bits
         return magnitude, program.quantisation.mantissa_bits
 
     @classmethod
@@ -67,7 +67,7 @@ class Rounding(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         biased = Signal(signed(self._program.biased_bits))
-        magnitude, negative = Signal(self._program.biased_bits - 1), Signal()
+        magnitude, negative = Signal(self._program.magnitude_bits), Signal()
         m.d.sync += [biased.eq(self.accumulator + self.bias),
                      magnitude.eq(abs(biased)), negative.eq(biased < 0)]
         multiplier = delay(m, self.multiplier, 2, name="multiplier")

@@ -112,7 +112,9 @@ def test_nothing_is_left_when_writing_fails(tmp_path, monkeypatch):
     ({"weight_scale": 1e6}, "weight_scale must make input_scale"),
     ({"input_scale": np.nan}, "input_scale must be positive finite numbers"),
     ({"output_scale": [1.0, 2.0]}, "output_scale must be one number, not 2"),
-    ({"input_zero_point": 300}, "input_zero_point must be a whole number in 0..255, not 300"),
+    ({"input_zero_point": 300}, "input_zero_point must be in 0..255, not 300"),
+    ({"output_zero_point": 1.5}, "output_zero_point must be integers, not float64"),
+    ({"output_zero_point": [1, 2]}, r"output_zero_point must have the shape \(\), not \(2,\)"),
     ({"colour": 1}, "weights must hold only"),
     ({"weight": None}, "weights must hold weight"),
 ])
