@@ -26,16 +26,16 @@ WRONG = [
     ("--pi 2", "pi must be at most in_channels/groups (1), not 2"),
     ("--po 2", "po must be at most out_channels (1), not 2"),
     ("--px 0", "px must be a whole number at least 1, not 0"),
-    ("--cout 4 --px 2", "px must be 1 unless po covers all output channels (4), not px = 2 with "
-                        "po = 1"),
+    ("--cout 4 --px 2", ("px must be 1 unless po covers all output channels (4), not px = 2 with "
+                        "po = 1")),
     ("--cin 6 --cout 6 --groups 3 --po 3 --pi 2",
-     "po beyond out_channels/groups (2) must be a multiple of it with pi = in_channels/groups (2), "
-     "not po = 3, pi = 2"),
+     ("po beyond out_channels/groups (2) must be a multiple of it with pi = in_channels/groups (2), "
+     "not po = 3, pi = 2")),
     ("--height 0", "height must be at least 1, not 0"),
     ("--weight-bits 7", "weight_bits must be 4 or 8, not 7"),
     ("--dtype int4", "dtype must be 'uint8' or 'int8', not 'int4'"),
-    ("--activation mish", "activation must be one of none, relu, clamp, leaky_relu, prelu, tanh, "
-                          "sigmoid, hard_sigmoid, not 'mish'"),
+    ("--activation mish", ("activation must be one of none, relu, clamp, leaky_relu, prelu, tanh, "
+                          "sigmoid, hard_sigmoid, not 'mish'")),
     ("--activation clamp:1", "activation clamp takes 2 parameters, not 1"),
     ("--activation clamp:a:b", "activation must have numbers after its colons, not 'clamp:a:b'"),
     ("--activation clamp:5:1", "activation clamp must have its lower bound first, not (5.0, 1.0)"),
@@ -47,8 +47,8 @@ WRONG = [
     ("--name 9x", "name must be a Verilog identifier, not '9x'"),
     ("--weights nothing.npz",
      "weights must be auto, bilinear, random or a file that exists, not 'nothing.npz'"),
-    ("--weights bilinear --cin 2", "weights must be random or a file unless op is "
-                                   "conv_transpose2d with groups = cin = cout, not 'bilinear'"),
+    ("--weights bilinear --cin 2", ("weights must be random or a file unless op is "
+                                   "conv_transpose2d with groups = cin = cout, not 'bilinear'")),
     ("nothing.toml", "file must exist, not 'nothing.toml'"),
     ("--frobnicate 1", "No such option: --frobnicate"),
 ]

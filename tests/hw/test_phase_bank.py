@@ -1,0 +1,87 @@
+"""The phase bank: every phase is an ordinary filter, and together they are the layer."""
+
+import numpy as np
+import pytest
+from bench_helpers import PROGRAMS, convolution, sub_pixel, transposed
+
+from golden.model import accumulate
+from hw.layers import Layer
+from hw.phase_bank import lower
+
+LAYERS = {name: layer for name, (layer, _) in PROGRAMS.items()} | {
+    "stride beyond kernel": transposed(2, 2, (2, 1), (5, 3), 0, output_padding=(4, 0)),
+    "common factor": transposed(1, 2, 3, (4, 6), (2, 3), dilation=(2, 4)),
+    "padding beyond kernel": transposed(1, 1, 3, 2, ((7, 0), (0, 6))),
+    "DCR": sub_pixel(2, 3, factor=2, order="DCR"),
+    "DCR in groups": sub_pixel(4, 4, factor=2, order="DCR", groups=4),
+    "CRD in groups": sub_pixel(4, 2, factor=3, groups=2),
+    "strip": convolution(3, 3, (1, 5), ((0, 0), (4, 0)), groups=3),
+}
+
+
+def correlate(bank, codes, size):
+    """The bank applied to a frame: one small filter for each phase, absent neighbours 0."""
+    phases = len(bank.rows), len(bank.columns)
+    channels, height, width = codes.shape
+    output = np.zeros((len(bank.channels[0][0]), *size), int)
+    per_group = len(output) // bank.groups
+    for n, m in np.ndindex(*size):
+        (i, p), (j, q) = divmod(n, phases[0]), divmod(m, phases[1])
+        for ty, dy in enumerate(bank.rows[p]):
+            for tx, dx in enumerate(bank.columns[q]):
+                if 0 <= i + dy < height and 0 <= j + dx < width:
+                    pixel = codes[:, i + dy, j + dx].reshape(bank.groups, -1)
+                    taps = bank.filters[p][q][:, :, ty, tx].reshape(bank.groups, per_group, -1)
+                    output[:, n, m] += np.einsum("goc,gc->go", taps, pixel).reshape(-1)
+    return output
+
+
+@pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
+def test_the_bank_is_the_layer(layer):
+    rng = np.random.default_rng(len(repr(layer)))
+    weight = rng.integers(-128, 128, layer.weight_shape)
+    size = 5, 7
+    codes = rng.integers(0, 256, (layer.in_channels, *size))
+    bias = rng.integers(-1000, 1000, layer.parameter_channels)
+    bank = lower(layer, weight)
+    spec = {**layer.describe(), "dtype": "uint8", "input_zero_point": 0}
+    expected = accumulate(spec, {"weight": weight, "bias": bias}, codes)
+    found = correlate(bank, codes, layer.output_size(*size))
+    phases = len(bank.rows), len(bank.columns)
+    assert phases == layer.upsampling
+    for p, q in np.ndindex(*phases):
+        assert bank.filters[p][q].shape == (
+            layer.out_channels, layer.in_channels // bank.groups, len(bank.rows[p]),
+            len(bank.columns[q]))
+        assert list(bank.rows[p]) == sorted(set(bank.rows[p]))
+        assert list(bank.columns[q]) == sorted(set(bank.columns[q]))
+        found[:, p::phases[0], q::phases[1]] += bias[bank.channels[p][q]][:, None, None]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_no_inserted_zeros():
+    layer = transposed(3, 2, (4, 7), (2, 3))
+    bank = lower(layer, np.ones(layer.weight_shape, int))
+    taps = [len(rows) * len(columns) for rows in bank.rows for columns in bank.columns]
+    assert sum(taps) == 4 * 7 and sum(f.size for row in bank.filters for f in row) == 3 * 2 * 28
+
+
+@pytest.mark.parametrize("layer, groups, own", (
+    (transposed(4, 4, groups=2), 2, False), (convolution(4, 4, groups=4), 4, False),
+    (sub_pixel(4, 4), 1, True), (sub_pixel(4, 4, factor=1), 1, False),
+    (sub_pixel(4, 4, groups=2), 2, True), (sub_pixel(4, 4, groups=2, order="DCR"), 1, True)))
+def test_groups_and_parameters(layer, groups, own):
+    bank = lower(layer, np.zeros(layer.weight_shape, int))
+    assert bank.groups == groups and bank.per_phase_parameters == own
+
+
+def test_refused():
+    with pytest.raises(ValueError, match=r"^weight must have the shape \(2, 3, 4, 4\), "
+                                         r"not \(3, 2, 4, 4\)$"):
+        lower(transposed(2, 3), np.zeros((3, 2, 4, 4), int))
+
+    class Other(Layer):
+        weight_shape = (1, 1, 1, 1)
+
+    with pytest.raises(TypeError, match="^layer must be one of hw.layers, not Other$"):
+        lower(Other(in_channels=1, out_channels=1), np.zeros((1, 1, 1, 1), int))

@@ -1,0 +1,221 @@
+"""The program: every stored word is found where the walk over the frame looks for it."""
+
+import numpy as np
+import pytest
+from bench_helpers import PROGRAMS, convolution, make_program, program, sub_pixel, transposed
+from walk_model import Walk
+
+from hw.folding import IDLE
+from hw.program import FLAG_WORD, Program, bits_for, pack
+
+
+def unpacked(words, bits, count, signed=False):
+    values = [[word >> bits * n & (1 << bits) - 1 for n in range(count)] for word in words]
+    half = 1 << bits - 1 if signed else 1 << bits
+    return [[v - 2 * half if v >= half else v for v in row] for row in values]
+
+
+def kernel_weight(program, out, inp, y, x):
+    """Weight between two channels for a tap of the kernel, in the layout of each layer."""
+    layer, weight = program.layer, program.tensors["weight"]
+    if layer.op == "conv_transpose2d":
+        size = layer.in_channels // layer.groups
+        within = layer.out_channels // layer.groups
+        return weight[inp, out % within, y, x] if inp // size == out // within else 0
+    size = layer.in_channels // layer.groups
+    group = out * layer.groups // layer.parameter_channels
+    return weight[out, inp % size, y, x] if inp // size == group else 0
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_weight_words(name):
+    """Follow the definition of the layer from each weight word back to the weight tensor."""
+    p = program(name)
+    layout, bank, layer = p.layout, p.bank, p.layer
+    found = iter(unpacked(p.weight_words, p.quantisation.weight_bits,
+                          p.folding.po * p.folding.pi, signed=True))
+    stride = layer.upsampling if layer.op == "conv_transpose2d" else (1, 1)
+
+    def kernel(axis, phase, offset):
+        if layer.op == "conv_transpose2d":
+            return (phase + layer.padding[axis][0] - offset * stride[axis]) // layer.dilation[axis]
+        return (offset + layer.padding[axis][0]) // layer.dilation[axis]
+
+    for row, dys in enumerate(bank.rows):
+        for column, dxs in enumerate(bank.columns):
+            for beat, outs in enumerate(layout.output_channels):
+                block = beat // layout.block_outputs
+                for dy, dx in ((dy, dx) for dy in dys for dx in dxs):
+                    y, x = kernel(0, row, dy), kernel(1, column, dx)
+                    for word in range(layout.block_inputs):
+                        ins = layout.input_channels[block * layout.block_inputs + word]
+                        expected = []
+                        for lane, out in enumerate(outs):
+                            side = lane // (p.folding.po // layout.parallel_groups)
+                            for inp in ins[side * p.folding.pi:][:p.folding.pi]:
+                                channel = bank.channels[row][column][out]
+                                expected.append(0 if IDLE in (out, inp) else
+                                                kernel_weight(p, channel, inp, y, x))
+                        assert next(found) == expected
+    assert next(found, None) is None
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_derived_numbers(name):
+    p = program(name)
+    assert p.steps == len(p.weight_words) == sum(
+        p.phase_steps(*phase) for phase in np.ndindex(*p.phases))
+    assert p.weight_word_bits >= max(word.bit_length() for word in p.weight_words)
+    assert p.pruned == (0 in p.weight_words and not p.loadable)
+    assert p.looks_ahead == (p.skip_zeros or p.pruned)
+    assert p.flag_bits <= FLAG_WORD
+    assert p.flag_words == -(-p.layout.block_inputs // FLAG_WORD)
+    low, high = p.quantisation.input_range
+    assert -(1 << p.activation_bits - 1) <= low and high < 1 << p.activation_bits - 1
+    assert p.line_word_bits == p.activation_bits * p.layout.input_lanes
+    assert p.row_words == -(-p.width // p.folding.px) * p.layout.input_beats
+    assert p.result_interval * p.requantisers >= p.folding.po
+    if not p.skip_zeros:
+        assert p.result_interval <= p.schedule.shortest_group
+    live = sum((unpacked(p.weight_flags, 1, p.flag_bits)), [])
+    per_tap, per_word = p.layout.block_inputs, p.flag_words * p.flag_bits
+    assert [live[n // per_tap * per_word + n % per_tap] for n in range(p.steps)] == [
+        int(word != 0) for word in p.weight_words]
+    assert sum(live) == sum(word != 0 for word in p.weight_words)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_line_rows(name):
+    """No output row needs more rows at once than the line buffer holds beside the one to fill."""
+    p = program(name)
+    walk = Walk(p, p.height, p.width)
+    held = most = 0
+    for group in walk.groups:
+        held += group.need
+        most = max(most, held)
+        held -= group.release["rows"]
+    assert held == 0 and most <= p.line_rows
+    reach = p.reach[0]
+    assert p.line_rows == min(reach[1] - min(reach[0], 0) + 2, 2 * p.height)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_smallest_frame(name):
+    p = program(name)
+    for axis in (0, 1):
+        smallest = p.smallest(axis)
+        assert p.layer.output_length(axis, smallest) >= 1
+        assert smallest == 1 or p.layer.output_length(axis, smallest - 1) < 1
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_parameters(name):
+    p = program(name)
+    constants, layout = p.requantisation, p.layout
+    assert np.shape(p.parameter_records) == p.parameter_channels.shape == (
+        p.parameter_sets * p.result_interval, p.requantisers)
+    sets = iter(p.parameter_channels.reshape(p.parameter_sets, -1))
+    phases = list(np.ndindex(*p.phases)) if p.bank.per_phase_parameters else [(0, 0)]
+    for row, column in phases:
+        for outs in layout.output_channels:
+            lanes = next(sets)
+            assert lanes[:p.folding.po].tolist() == [
+                IDLE if out == IDLE else p.bank.channels[row][column][out] for out in outs]
+            assert (lanes[p.folding.po:] == IDLE).all()
+    for channels, records in zip(p.parameter_channels, p.parameter_records):
+        for channel, record in zip(channels, records):
+            values = {}
+            for field, bits in p.parameter_fields:
+                values[field], record = record & (1 << bits) - 1, record >> bits
+            assert record == 0
+            if channel == IDLE:
+                assert not any(values.values())
+                continue
+            assert (values["bias"] ^ 1 << 31) - (1 << 31) == p.tensors["bias"][channel]
+            assert values["multiplier"] == constants.multiplier[channel]
+            assert values["shift"] + p.shift_range[0] == constants.shift[channel]
+
+
+def test_tables_of_channels():
+    p = program("prelu")
+    assert p.table_per_channel and p.tables.shape == (*p.parameter_channels.shape, 256)
+    for channels, tables in zip(p.parameter_channels, p.tables):
+        for channel, table in zip(channels, tables):
+            np.testing.assert_array_equal(table, p.requantisation.table[max(channel, 0)])
+    p = make_program(sub_pixel(2, 3), quantisation={"activation": "prelu"}, folding={"po": 2})
+    for channels, tables in zip(p.parameter_channels, p.tables):
+        for channel, table in zip(channels, tables):
+            if channel != IDLE:
+                np.testing.assert_array_equal(table, p.requantisation.table[channel // 4])
+    p = program("tanh")
+    assert not p.table_per_channel and p.tables.shape == (1, p.requantisers, 256)
+    assert not program("plain").table_per_channel
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_accumulators_are_exactly_wide_enough(name):
+    p = program(name)
+    low, high = p.quantisation.input_range
+    reached, biased = [0], [0]
+    for row, column in np.ndindex(*p.phases):
+        for kernel, channel in zip(p.bank.filters[row][column], p.bank.channels[row][column]):
+            weights = kernel.ravel().tolist()
+            ends = [sum(min(w * low, w * high) for w in weights),
+                    sum(max(w * low, w * high) for w in weights)]
+            reached += ends
+            biased += [end + int(p.tensors["bias"][channel]) for end in ends]
+    if p.loadable:
+        assert p.biased_bits == 33 and p.magnitude_bits == 32
+        return
+    assert p.magnitude_bits == max(1, -min(biased), max(biased)).bit_length()
+    for values, bits in ((reached, p.accumulator_bits), (biased, p.biased_bits)):
+        assert -(1 << bits - 1) <= min(values) and max(values) < 1 << bits - 1
+        assert min(values) < -(1 << bits - 2) or max(values) >= 1 << bits - 2 or bits == 1
+
+
+def test_loadable_accumulators_hold_any_weights():
+    p = program("loadable")
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        weight = rng.choice([-128, 127], p.layer.weight_shape)
+        other = Program(**{**vars_of(p), "tensors": {**p.tensors, "weight": weight},
+                           "loadable": False})
+        assert other.accumulator_bits <= p.accumulator_bits
+
+
+def vars_of(program):
+    names = ("layer", "quantisation", "tensors", "height", "width", "folding", "skip_zeros",
+             "loadable")
+    return {name: getattr(program, name) for name in names}
+
+
+@pytest.mark.parametrize("loadable", (False, True))
+def test_sums_beyond_int32(loadable):
+    layer = convolution(258, 1, 16, 0)
+    weight = np.full(layer.weight_shape, 127 if loadable else -128)
+    with pytest.raises(ValueError, match=r"^weight must keep every sum in int32, but with "
+                                         r"kernel_size \(16, 16\) and 258 input channels it may "
+                                         r"need 33 bits$"):
+        make_program(layer, size=(16, 16), tensors={"weight": weight}, loadable=loadable)
+
+
+def test_no_output():
+    with pytest.raises(ValueError, match="^padding must leave at least one output pixel"):
+        make_program(convolution(1, 1, 5, 0), size=(4, 8))
+
+
+@pytest.mark.parametrize("low, high, bits", ((0, 0, 1), (-1, 0, 1), (0, 1, 2), (-2, 1, 2),
+                                             (-3, 1, 3), (0, 255, 9), (-256, 255, 9),
+                                             (-257, 0, 10), (5, 9, 5), (-9, -5, 5)))
+def test_bits(low, high, bits):
+    assert bits_for(low, high) == bits
+
+
+def test_packing():
+    assert pack([[1, -1, 3], [0, 0, -4]], 3) == [0b011_111_001, 0b100_000_000]
+    assert pack(np.ones((1, 100), int), 1) == [(1 << 100) - 1]
+
+
+def test_words_of_narrow_weights():
+    p = make_program(transposed(), quantisation={"weight_bits": 4})
+    assert p.weight_word_bits == 4 and max(p.weight_words) < 16

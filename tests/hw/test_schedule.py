@@ -1,0 +1,91 @@
+"""The closed form of the cycles, against counting and against the timing of every beat."""
+
+import numpy as np
+import pytest
+from bench_helpers import PROGRAMS, convolution, make_program, program, transposed
+from walk_model import Walk, sizes
+
+from golden.timing import EngineParameters, simulate
+from hw.engine.engine import result_latency
+from hw.schedule import Schedule
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_groups_of_a_frame(name):
+    """A cycle for each step with weights, each flag word, and for a group that has neither."""
+    p = program(name)
+    for height, width in sizes(p, np.random.default_rng(1), 5):
+        schedule, counted = Schedule(p, height, width), {}
+        for group in Walk(p, height, width).groups:
+            visits = [visit for visit in group.visits() if visit["length"]]
+            weights = [p.weight_words[visit["weight"] + n]
+                       for visit in visits for n in range(visit["length"])]
+            steps = sum(word != 0 for word in weights) if p.pruned else len(weights)
+            cycles = max(1, steps, len(visits) if p.looks_ahead else 0)
+            counted[cycles] = counted.get(cycles, 0) + 1
+        assert schedule.groups == counted
+        assert schedule.cycles == sum(cycles * count for cycles, count in counted.items())
+        assert schedule.shortest_group == min(counted)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_useful_macs(name):
+    """Every kernel tap of every pixel that lands in the frame, by the definition of the layer."""
+    p = program(name)
+    layer = p.layer
+    for height, width in sizes(p, np.random.default_rng(2), 4):
+        useful = layer.out_channels * p.layout.group_inputs
+        for axis, length in enumerate((height, width)):
+            before, outputs = layer.padding[axis][0], layer.output_length(axis, length)
+            taps = [k * layer.dilation[axis] - before for k in range(layer.kernel_size[axis])]
+            if layer.op == "conv_transpose2d":
+                lands = [0 <= n * layer.stride[axis] + d < outputs
+                         for n in range(length) for d in taps]
+            else:
+                factor = layer.upsampling[axis]
+                lands = [0 <= n // factor + d < length for n in range(outputs) for d in taps]
+            useful *= sum(lands)
+        assert Schedule(p, height, width).useful_macs == useful
+
+
+def predicted(p, sizes):
+    """Cycles of every handshake: dense activations, no gaps, output always taken."""
+    engine = EngineParameters(pi=p.folding.pi, po=p.folding.po, px=p.folding.px,
+                              requantisers=p.requantisers, magnitude_bits=p.magnitude_bits,
+                              max_height=p.height, skip_zeros=p.skip_zeros, pruned=p.pruned)
+    frames = [np.full((p.layer.in_channels, *size), p.quantisation.input_zero_point + 1)
+              for size in sizes] if p.skip_zeros else sizes
+    return simulate({**p.layer.describe(), **p.quantisation.describe()}, engine, frames,
+                    weight=p.tensors["weight"])
+
+
+@pytest.mark.parametrize("name", [name for name in PROGRAMS if not program(name).pruned])
+def test_latency(name):
+    """Of any frame whose groups all take as long as the requantisers do."""
+    p = program(name)
+    for size in sizes(p, np.random.default_rng(3), 6):
+        timing, schedule = predicted(p, [size]), Schedule(p, *size)
+        if schedule.shortest_group >= p.result_interval:
+            assert schedule.latency(result_latency(p)) == timing.emitted[0] - timing.accepted[0]
+
+
+@pytest.mark.parametrize("name", ("pruned", "skip and pruned", "shuffled groups"))
+def test_interval_of_pruned_frames(name):
+    """The closed form is a lower bound, and not a loose one."""
+    p = program(name)
+    emitted = predicted(p, [(p.height, p.width)] * 4).emitted.reshape(4, -1)
+    for interval in np.diff(emitted[1:, -1]):
+        assert p.schedule.cycles <= interval <= 1.2 * p.schedule.cycles
+
+
+@pytest.mark.parametrize("layer, folding", (
+    (transposed(), {}), (transposed(4, 2, 5, 2, 2), {"pi": 2, "po": 2}),
+    (transposed(2, 2, 9, 3, 3), {"pi": 2, "po": 2, "px": 4}), (convolution(4, 8), {"pi": 4}),
+    (transposed(4, 4, groups=4), {"po": 2})))
+@pytest.mark.parametrize("size", ((8, 9), (5, 12)))
+def test_interval_of_frames_that_follow_each_other(layer, folding, size):
+    """Exactly the cycles of the schedule where computing, and not the input, is what takes long."""
+    p = make_program(layer, folding=folding, size=size)
+    frames = 4
+    emitted = predicted(p, [size] * frames).emitted.reshape(frames, -1)
+    assert set(np.diff(emitted[1:, -1])) == {p.schedule.cycles}

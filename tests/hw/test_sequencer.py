@@ -1,0 +1,157 @@
+"""The whole sequencer: which steps it issues, in which cycles, and what it hands back."""
+
+import random
+from itertools import product
+
+import numpy as np
+import pytest
+from bench_helpers import PROGRAMS, plain, program, simulate
+from walk_model import Walk, assert_matches
+
+from hw.engine.sequencer import Sequencer
+from hw.schedule import Schedule
+
+LOOK_AHEAD = [name for name in PROGRAMS if program(name).looks_ahead]
+DENSE = [name for name in PROGRAMS if not program(name).looks_ahead]
+
+
+class Input:
+    """The input side: frames and rows as early as there is room, and the flags of their pixels."""
+
+    def __init__(self, p, walks, seed, density=0.5, pauses=False):
+        self._p, self.walks, self._rng = p, walks, random.Random(seed)
+        self._pauses, self._memory = pauses, {}
+        shape = p.layout.blocks, p.layout.block_inputs
+        self._live = [np.random.default_rng(seed + n).random(
+            (walk.height, walk.width, *shape)) < density for n, walk in enumerate(walks)]
+
+    def live(self, number):
+        """The function that tells which steps of a frame have something to add."""
+        p, walk, pixels = self._p, self.walks[number], self._live[number]
+
+        def live(visit, step):
+            y, x, block, word = visit["_at"]
+            lanes = [x + lane for lane in range(p.folding.px) if 0 <= x + lane < walk.width]
+            return ((not p.skip_zeros or any(pixels[y, lane, block, word + step]
+                                             for lane in lanes))
+                    and (not p.pruned or p.weight_words[visit["weight"] + step] != 0))
+        return live
+
+    def _write_flags(self, number, y):
+        """One row of flag words, where the definition of the line buffer has them."""
+        p, walk, pixels = self._p, self.walks[number], self._live[number]
+        px, words = p.folding.px, p.flag_words
+        slot = (walk.slot + y) % p.line_rows
+        for x, block, word in product(range(walk.width), range(p.layout.blocks), range(words)):
+            pixel = slot * -(-p.width // px) + x // px
+            bits = pixels[y, x, block, word * p.flag_bits:(word + 1) * p.flag_bits]
+            self._memory[x % px, (pixel * p.layout.blocks + block) * words + word] = sum(
+                int(bit) << n for n, bit in enumerate(bits))
+
+    def drive(self, dut):
+        p, free, frames = self._p, self._p.line_rows, 0
+        todo = [(n, y) for n, walk in enumerate(self.walks) for y in range(walk.height)]
+
+        async def testbench(ctx):
+            nonlocal free, frames
+            before = [0] * p.folding.px
+            while True:
+                row = begin = None
+                if todo and free and not (self._pauses and self._rng.random() < 0.7):
+                    begin = todo[0][1] == 0 and frames < 2
+                    if begin or todo[0][1]:
+                        row = todo.pop(0)
+                if row and begin:
+                    ctx.set(dut.i_frame.payload, self.walks[row[0]].frame)
+                ctx.set(dut.i_frame.valid, bool(row and begin))
+                ctx.set(dut.row, row is not None)
+                if row:
+                    self._write_flags(*row)
+                frames, free = frames + bool(row and begin), free - (row is not None)
+                _, _, enable, release, *addresses = await ctx.tick().sample(
+                    dut.release_en, dut.release, *dut.flag_read)
+                if enable:
+                    free, frames = free + release.rows, frames - release.frame
+                    assert free <= p.line_rows and frames >= 0
+                ctx.set(dut.flag_data, [self._memory.get((n, a), (1 << p.flag_bits) - 1)
+                                        for n, a in enumerate(before)])
+                before = addresses
+        return testbench
+
+
+def sequence(p, source, expected, *, credits=256, leave=1.0):
+    """(steps, their cycles)."""
+    dut, rng = Sequencer(p, credits=credits), random.Random(1)
+    steps, cycles = [], []
+
+    async def watch(ctx):
+        cycle = inside = 0
+        while len(steps) < expected:
+            leaves = inside > 0 and rng.random() < leave
+            ctx.set(dut.departure, leaves)
+            _, _, valid, step = await ctx.tick().sample(dut.o_valid, dut.o)
+            inside -= leaves
+            if valid:
+                steps.append(plain(step))
+                cycles.append(cycle)
+                inside += steps[-1]["mac"]["last"] and steps[-1]["mac"]["tag"]["beat"]
+            cycle += 1
+        for _ in range(20):
+            _, _, valid = await ctx.tick().sample(dut.o_valid)
+            assert not valid
+    simulate(dut, watch, background=(source.drive(dut),))
+    return steps, cycles
+
+
+def least(p, height, width):
+    """This size, or the nearest one that the program can do."""
+    return min(p.height, max(height, p.smallest(0))), min(p.width, max(width, p.smallest(1)))
+
+
+def frames_of(p, sizes):
+    slot, walks = 0, []
+    for height, width in sizes:
+        walks.append(Walk(p, height, width, slot, bank=len(walks) % 2 if p.loadable else 0))
+        slot = (slot + height) % p.line_rows
+    return walks
+
+
+def expected_steps(source):
+    return [step for number, walk in enumerate(source.walks)
+            for step in walk.steps(source.live(number))]
+
+
+@pytest.mark.parametrize("name", DENSE)
+def test_steps(name):
+    """And no cycle without one, from the first to the last, where the input keeps up."""
+    p = program(name)
+    walks = frames_of(p, [least(p, 2, 3), least(p, 3, 4)])
+    source = Input(p, walks, seed=1)
+    expected = expected_steps(source)
+    steps, cycles = sequence(p, source, len(expected))
+    assert_matches(steps, expected)
+    total = sum(Schedule(p, walk.height, walk.width).cycles for walk in walks)
+    assert len(steps) == total
+    if name != "cropped":  # whose first lines each need more rows than can be filled meanwhile
+        assert cycles == list(range(cycles[0], cycles[0] + total))
+
+
+@pytest.mark.parametrize("name", LOOK_AHEAD)
+def test_skipped_steps(name):
+    p = program(name)
+    walks = frames_of(p, [least(p, 2, 4), least(p, 3, 3)])
+    source = Input(p, walks, seed=2, density=0.3)
+    expected = expected_steps(source)
+    steps, cycles = sequence(p, source, len(expected))
+    assert_matches(steps, expected)
+    assert len(expected) < sum(len(walk.steps()) for walk in walks)
+
+
+@pytest.mark.parametrize("leave", (1.0, 0.2))
+@pytest.mark.parametrize("name", ("folded", "two pixels", "skip pixels", "skip and pruned"))
+def test_rows_and_credits_come_late(name, leave):
+    p = program(name)
+    source = Input(p, frames_of(p, [least(p, 3, 4), least(p, 2, 3)]), seed=3, pauses=True)
+    expected = expected_steps(source)
+    steps, _ = sequence(p, source, len(expected), credits=3, leave=leave)
+    assert_matches(steps, expected)
