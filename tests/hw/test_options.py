@@ -29,8 +29,8 @@ WRONG = [
     ("--cout 4 --px 2", ("px must be 1 unless po covers all output channels (4), not px = 2 with "
                         "po = 1")),
     ("--cin 6 --cout 6 --groups 3 --po 3 --pi 2",
-     ("po beyond out_channels/groups (2) must be a multiple of it with pi = in_channels/groups (2), "
-     "not po = 3, pi = 2")),
+     ("po beyond out_channels/groups (2) must be a multiple of it with pi = "
+      "in_channels/groups (2), not po = 3, pi = 2")),
     ("--height 0", "height must be at least 1, not 0"),
     ("--weight-bits 7", "weight_bits must be 4 or 8, not 7"),
     ("--dtype int4", "dtype must be 'uint8' or 'int8', not 'int4'"),
