@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import os
+import re
 import tempfile
 import zipfile
 from pathlib import Path
@@ -33,14 +34,14 @@ from .resources import memory_bits, requantiser_multipliers
 from .top import Top
 from .weights import read_tensors
 
-__all__ = ["make_program", "restore_program", "describe", "generate", "write_whole"]
+__all__ = ["make_program", "restore_program", "describe", "generate", "initial_blocks",
+           "write_whole"]
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of the entries of an npz file, so that equal content is equal bytes
 TOOLS = {"generic": None, "ecp5": "trellis", "ice40": "icestorm"}
 # Verilator's complaints about what Amaranth writes, not about the design
 WAIVED = {"DECLFILENAME": "Amaranth puts all modules into one file",
           "UNUSEDSIGNAL": "Amaranth names every field and every clock, used or not",
-          "PROCASSINIT": "initial values are power-up values",
           "WIDTHEXPAND": "Amaranth leaves the extension of operands to Verilog's rules",
           "WIDTHTRUNC": "and the reduction of vectors to conditions",
           "CASEINCOMPLETE": "a default stands before the case instead of in it"}
@@ -127,7 +128,8 @@ def generate(options, directory):
     manifest = describe(program, options)
     version = tuple(int(part) for part in __version__.split("."))
     top = Top(program, version=version, digest=int(manifest.digest[:8], 16))
-    text = verilog.convert(top, name=manifest.name, emit_src=False, strip_internal_attrs=True)
+    text = initial_blocks(verilog.convert(top, name=manifest.name, emit_src=False,
+                                          strip_internal_attrs=True))
     files = manifest.files
     write_whole(Path(directory), {
         files.verilog: text.encode(), f"{manifest.name}.json": manifest.text().encode(),
@@ -135,6 +137,16 @@ def generate(options, directory):
         files.waiver: _waiver(files.verilog).encode(),
     })
     return manifest
+
+
+def initial_blocks(text):
+    """Verilog with initial values in blocks instead of declarations.
+
+    A declaration with a value makes no event in SystemVerilog, so that `always @*` blocks that
+    depend on it alone would never run in Icarus Verilog.
+    """
+    return re.sub(r"^( *)(reg (?:\[\d+:0\] )?)(\S+) +?= (\S+);$", r"\1\2\3 ;\n\1initial \3 = \4;",
+                  text, flags=re.MULTILINE)
 
 
 def write_whole(directory, contents):

@@ -17,6 +17,23 @@ from .quantisation import ACTIVATIONS, SCHEMES
 __all__ = ["Options", "application", "run"]
 
 
+# of Verilog-2005 (IEEE 1364, annex B), and of SystemVerilog what one might call a module
+KEYWORDS = frozenset("""
+    always and assign automatic begin buf bufif0 bufif1 case casex casez cell cmos config deassign
+    default defparam design disable edge else end endcase endconfig endfunction endgenerate
+    endmodule endprimitive endspecify endtable endtask event for force forever fork function
+    generate genvar highz0 highz1 if ifnone incdir include initial inout input instance integer
+    join large liblist library localparam macromodule medium module nand negedge nmos nor
+    noshowcancelled not notif0 notif1 or output parameter pmos posedge primitive pull0 pull1
+    pulldown pullup pulsestyle_ondetect pulsestyle_onevent rcmos real realtime reg release repeat
+    rnmos rpmos rtran rtranif0 rtranif1 scalared showcancelled signed small specify specparam
+    strong0 strong1 supply0 supply1 table task time tran tranif0 tranif1 tri tri0 tri1 triand
+    trior trireg unsigned use uwire vectored wait wand weak0 weak1 while wire wor xnor xor
+    bit byte class do final global int interface logic new null package program property pure
+    rand ref return sequence static string struct super tagged this type union var virtual void
+""".split())
+
+
 def _numbers(value):
     """`"3"`, `"3,4"`, 3 or [3, 4] as a tuple of ints."""
     if isinstance(value, str):
@@ -136,7 +153,7 @@ class Options(BaseModel):
         """The name of the module: a Verilog identifier."""
         scale = "" if self.op == "conv2d" else f"_s{_text(self.s, 'x')}"
         name = self.name or f"{self.op}_k{_text(self.k, 'x')}{scale}"
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name in KEYWORDS:
             raise ValueError(f"name must be a Verilog identifier, not {name!r}")
         return name
 

@@ -152,11 +152,7 @@ def _icarus_version():
 
 
 def _build_icarus(target, source, top, waves, cache):
-    """The program of one engine; the waves' own module is plain Verilog too, unlike cocotb's.
-
-    The Verilog is of 2005. As SystemVerilog, initial values of registers are no events, and what
-    follows from registers that never change would stay X.
-    """
+    """The program of one engine; the waves' own module is plain Verilog too, unlike cocotb's."""
     log, dump = target.with_name("build.log"), target.with_name("dump.v")
     dump.write_text(DUMP.format(top=top))
     runner = get_runner("icarus")
@@ -164,7 +160,7 @@ def _build_icarus(target, source, top, waves, cache):
     try:
         runner.build(sources=[source, *([dump] if waves else [])], hdl_toplevel=top,
                      build_dir=target.parent, timescale=("1ns", "1ns"), log_file=log,
-                     build_args=["-g2005", *(["-s", "dump"] if waves else [])])
+                     build_args=["-s", "dump"] if waves else [])
     except RuntimeError as error:
         raise RuntimeError(f"Icarus Verilog rejects {source}: {log.read_text().splitlines()[0]}"
                            ) from error

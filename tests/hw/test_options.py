@@ -45,6 +45,7 @@ WRONG = [
      "multiplier_bits must be a whole number in 8..24, not 3"),
     ("--target xilinx", "target must be 'generic', 'ecp5' or 'ice40', not 'xilinx'"),
     ("--name 9x", "name must be a Verilog identifier, not '9x'"),
+    ("--name small", "name must be a Verilog identifier, not 'small'"),
     ("--weights nothing.npz",
      "weights must be auto, bilinear, random or a file that exists, not 'nothing.npz'"),
     ("--weights bilinear --cin 2", ("weights must be random or a file unless op is "
