@@ -3,28 +3,9 @@
 import numpy as np
 
 from .compiled import CompiledModel
+from .stalls import STALLS, input_gaps, output_pattern
 
-__all__ = ["check", "stall_patterns", "STALLS"]
-
-STALLS = ("none", "in", "out", "both")
-READY_CYCLES = 997  # length of a pattern of output stalls; prime, so that it meets every phase
-
-
-def stall_patterns(rng, stalls, beats):
-    """(gaps before each input beat or None, pattern of output ready or None)."""
-    if stalls not in STALLS:
-        raise ValueError(f"stalls must be one of {', '.join(STALLS)}, not {stalls!r}")
-    gaps = ready = None
-    if stalls in ("in", "both"):
-        gaps = rng.geometric(rng.uniform(0.1, 0.9), beats) - 1
-        gaps[rng.random(beats) < 2 / beats] = 100
-        gaps[0] = max(1, gaps[0])
-    if stalls in ("out", "both"):
-        ready = rng.random(READY_CYCLES) < rng.uniform(0.1, 0.9)
-        freeze = rng.integers(READY_CYCLES)
-        ready[freeze:freeze + 70] = False
-        ready[0] = True
-    return gaps, ready
+__all__ = ["check"]
 
 
 def check(design, *, stalls, seed, frames=2, density=1.0, cache=None):
@@ -51,7 +32,11 @@ def check(design, *, stalls, seed, frames=2, density=1.0, cache=None):
     ------
     AssertionError
         Naming the first difference.
+    ValueError
+        If `stalls` is none of `STALLS`.
     """
+    if stalls not in STALLS:
+        raise ValueError(f"stalls must be one of {', '.join(STALLS)}, not {stalls!r}")
     rng = np.random.default_rng(seed)
     largest, info = design.frame, design.manifest
     smaller = (int(rng.integers(largest.smallest_height, largest.height + 1)),
@@ -80,7 +65,9 @@ def _check_frames(design, model, codes, rng, stalls):
     height, width = codes[0].shape[1:]
     beats, first, last = (np.concatenate(part) for part in zip(*map(design.input_beats, codes)))
     count = design.output_beat_count(height, width)
-    gaps, ready = stall_patterns(rng, stalls, len(beats))
+    gaps = np.array(input_gaps(rng, len(beats))) if stalls in ("in", "both") else None
+    ready = (np.array(output_pattern(rng, design.manifest.figures.latency))
+             if stalls in ("out", "both") else None)
     start = model.cycle
     result = model.stream(beats, first, last, gaps=gaps, ready=ready, expect=count * len(codes),
                           timeout=100_000)

@@ -14,9 +14,9 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from hw.options import application, run
 
-from .check import STALLS
 from .design import Design
 from .simulators import SIMULATORS, build, simulate
+from .stalls import STALLS
 from .streams import Failure
 from .testbench import VARIABLE, Job
 

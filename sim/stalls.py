@@ -2,8 +2,9 @@
 
 import numpy as np
 
-__all__ = ["FREEZE", "input_gaps", "output_pattern"]
+__all__ = ["FREEZE", "STALLS", "input_gaps", "output_pattern"]
 
+STALLS = ("none", "in", "out", "both")
 FREEZE = 64     # cycles; a long stall is at least this long
 
 

@@ -15,8 +15,9 @@ from hw.export import make_program
 from hw.options import Options, run
 from hw.quantisation import ACTIVATIONS
 
-from .check import STALLS, check
+from .check import check
 from .design import Design
+from .stalls import STALLS
 
 __all__ = ["app", "draw", "check_one"]
 

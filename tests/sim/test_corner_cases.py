@@ -6,8 +6,9 @@ import pytest
 from golden.model import forward
 from hw.engine.loader import weight_beats
 from hw.export import restore_program
-from sim.check import STALLS, check
+from sim.check import check
 from sim.compiled import CompiledModel
+from sim.stalls import STALLS
 
 
 def save(path, weight, **others):
