@@ -234,8 +234,8 @@ PROGRAMS = {  # name: (layer, options), small, and unlike each other
     "prelu": (transposed(4, 6, 4), {"folding": {"po": 3}, "quantisation": {
         "activation": "prelu"}, "size": (3, 4)}),
     "skip": (transposed(20, 2), {"folding": {"po": 2}, "skip_zeros": True, "size": (3, 3)}),
-    "skip pixels": (transposed(6, 2), {"folding": {"pi": 2, "po": 2, "px": 2},
-                                       "skip_zeros": True, "size": (4, 5)}),
+    "skip pixels": (transposed(6, 2), {"folding": {"pi": 2, "po": 2, "px": 3},
+                                       "skip_zeros": True, "size": (4, 6)}),
     "pruned": (transposed(18, 4), {"folding": {"po": 2}, "keep": 0.3, "size": (3, 3)}),
     "skip and pruned": (sub_pixel(5, 2), {"folding": {"pi": 1, "po": 2}, "keep": 0.4,
                                           "skip_zeros": True, "size": (4, 4)}),
@@ -244,6 +244,9 @@ PROGRAMS = {  # name: (layer, options), small, and unlike each other
     "loadable prelu": (transposed(4, 6), {"folding": {"po": 3}, "loadable": True,
                                           "quantisation": {"activation": "prelu"},
                                           "size": (3, 3)}),
+    "loadable pixels": (transposed(2, 2), {"folding": {"pi": 2, "po": 2, "px": 2},
+                                           "loadable": True, "size": (3, 4), "quantisation": {
+                                               "activation": "prelu"}}),
     "loadable tanh": (sub_pixel(2, 2), {"loadable": True, "quantisation": {
         "activation": "tanh", "dtype": "int8"}, "size": (3, 3)}),
 }

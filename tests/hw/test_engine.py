@@ -60,7 +60,7 @@ class Bench:
     def __init__(self, p):
         self.p, self.dut = p, Engine(p, version=(0, 1, 0), digest=0)
         self.received, self.accepted, self.emitted = [], [], []
-        self._prepared = False
+        self._prepared, self.loaded = False, 0
 
     async def write(self, ctx, name, value):
         bus = self.dut.bus
@@ -93,8 +93,9 @@ class Bench:
         while not self._prepared:
             await ctx.tick()
 
-    def run(self, beats, expect, *, gaps=None, ready=(True,), size=None, after=None):
-        """Cycles count from the end of the preparation."""
+    def run(self, beats, expect, *, gaps=None, ready=(True,), size=None, after=None,
+            reload=None, hold=lambda number: False):
+        """Cycles count from the end of the preparation; `hold` tells which beats have to wait."""
         dut = self.dut
 
         async def prepare(ctx):
@@ -108,7 +109,9 @@ class Bench:
             await self.prepared(ctx)
             cycle, rng = 0, random.Random(0)
             for number, beat in enumerate(beats):
-                for _ in range(gaps[number] if gaps is not None else 0):
+                gap = gaps[number] if gaps is not None else 0
+                while gap or hold(number):
+                    gap = max(0, gap - 1)
                     ctx.set(dut.i.valid, 0)
                     ctx.set(dut.i.payload, {name: rng.getrandbits(1) for name in beat})
                     await ctx.tick()
@@ -136,10 +139,13 @@ class Bench:
             if after:
                 await after(ctx)
 
-        simulate(dut, prepare, put, get, background=(keeps_protocol(dut.o),))
+        simulate(dut, prepare, put, get, background=(keeps_protocol(dut.o),
+                                                     *([reload] if reload else [])))
 
     def check_values(self, frames):
-        expected = [beat for codes in frames for beat in expected_beats(self.p, codes)]
+        self.check_beats([beat for codes in frames for beat in expected_beats(self.p, codes)])
+
+    def check_beats(self, expected):
         for beat, (lanes, first, last) in zip(self.received, expected, strict=True):
             assert (beat["first"], beat["last"]) == (first, last)
             assert {lane: beat["data"] >> 8 * lane & 0xFF for lane in lanes} == lanes
@@ -214,6 +220,26 @@ def test_a_broken_frame_does_not_touch_the_next_one():
     bench.run(beats, sum(len(expected_beats(p, codes)) for codes in frames), after=after)
     bench.check_values(frames)
     assert status[0] >> 8 == 1 << STATUS_ERRORS.index("frame_early") and status[1] == 3
+
+
+def test_new_weights_between_frames():
+    """Each frame uses the weights that were there when it began, and each bank is used again."""
+    programs = [make_program(transposed(2, 2, 3), folding={"pi": 2, "po": 2}, size=(2, 3),
+                             loadable=True, seed=seed) for seed in range(4)]
+    rng, bench = np.random.default_rng(0), Bench(programs[0])
+    frames = random_frames(programs[0], rng, [(2, 3)] * 4)
+    expected = [beat for p, codes in zip(programs, frames) for beat in expected_beats(p, codes)]
+    per_frame = len(beats_of(programs[0], frames[0]))
+
+    async def reload(ctx):
+        for number, p in enumerate(programs[1:], 1):
+            while len(bench.accepted) < number * per_frame:
+                await ctx.tick()
+            await bench.load(ctx, p)
+            bench.loaded = number
+    bench.run([beat for codes in frames for beat in beats_of(programs[0], codes)], len(expected),
+              reload=reload, hold=lambda number: number // per_frame > bench.loaded)
+    bench.check_beats(expected)
 
 
 def test_lowest_sum():

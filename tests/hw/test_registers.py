@@ -193,9 +193,14 @@ def test_errors_stick_until_they_are_cleared():
             await master.write(ctx, ADDRESS["status"], 1 << 8 + n)
             every &= ~(1 << n)
             assert await status() == every
-        ctx.set(dut.errors, {"line_late": 1})
-        await master.write(ctx, ADDRESS["status"], 0xFFFFFFFF)
+        for port, value in (("awaddr", ADDRESS["status"]), ("wdata", 0xFFFFFFFF),
+                            ("wstrb", 0b1111), ("awvalid", 1), ("wvalid", 1), ("bready", 1)):
+            ctx.set(getattr(dut.bus, port), value)
+        ctx.set(dut.errors, {"line_late": 1})  # in the cycle in which all bits are cleared
+        await ctx.tick()
         ctx.set(dut.errors, {})
+        ctx.set(dut.bus.awvalid, 0)
+        await ctx.tick()
         assert await status() == 1 << STATUS_ERRORS.index("line_late"), "an error is not lost"
     run(p, testbench)
 

@@ -125,7 +125,8 @@ def test_wrong_lengths_are_dropped(name):
     dut, count = Stores(first), beat_count(first)
 
     async def testbench(ctx):
-        for length in (1, count - 1, count + 1, count + 20, 2 * count, first.steps):
+        wraps = count + (1 << count.bit_length())  # the same number of beats to a narrow counter
+        for length in (1, count - 1, count + 1, count + 20, wraps, first.steps):
             assert await send(ctx, dut, load(second, length)) == 1
             assert not ctx.get(dut.configured)
         assert await send(ctx, dut, load(first)) == 0
@@ -172,7 +173,11 @@ def test_a_load_waits_for_the_frames_that_use_its_bank():
         for _ in range(len(beats)):
             await ctx.tick()
         assert len(taken) == 3 * loaded and ctx.get(dut.bank) == 0
-    simulate(dut, source(dut.i, beats * 3, taken=taken), frames)
+        for _ in range(2):
+            assert not ctx.get(dut.i.ready), "bank 1 is still in use"
+            await pulse(end=1, end_bank=1)
+        assert ctx.get(dut.i.ready)
+    simulate(dut, source(dut.i, beats * 4, taken=taken), frames)
 
 
 def test_order_of_the_weight_stream():
