@@ -85,7 +85,7 @@ WEIGHTS = ports(s_axis_weights_tvalid=1, s_axis_weights_tready=-1, s_axis_weight
 @pytest.mark.parametrize("name, more", (
     ("plain", ports(s_axis_tdata=8, m_axis_tdata=-8)),
     ("folded", ports(s_axis_tdata=16, m_axis_tdata=-24)),
-    ("skip pixels", ports(s_axis_tdata=16, m_axis_tdata=-32)),
+    ("skip pixels", ports(s_axis_tdata=16, m_axis_tdata=-48)),
     ("loadable", WEIGHTS | ports(s_axis_tdata=16, m_axis_tdata=-16, s_axis_weights_tdata=32))))
 def test_ports(name, more):
     assert exported_ports(Top(program(name), **VERSION)) == COMMON | more
