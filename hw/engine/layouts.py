@@ -76,11 +76,19 @@ class Layouts:
             "row_tap": up_to(row_taps), "row_taps": up_to(max(map(len, program.bank.rows))),
             "column_tap": up_to(column_taps),
             "column_taps": up_to(max(map(len, program.bank.columns))),
-            "position": up_to(program.row_words), "flag_position": up_to(self.flag_row_words),
+            "position": self._position(program.layout.block_inputs),
+            "flag_position": self._position(program.flag_words),
             **({"left": self.left, "right": self.right} if program.folding.px > 1 else {}),
             "weight": self.weight_address, "weight_row": up_to(program.steps),
             "flag": self.flag_address, "flag_row": up_to(program.steps),
         })
+
+    def _position(self, words):
+        """Where a block of channels begins in a row; outputs may go on beyond the last input."""
+        program = self._program
+        _, width = program.layer.output_size(program.height, program.width)
+        positions = -(-width // (program.phases[1] * program.folding.px))
+        return up_to(positions * program.layout.blocks * words - 1)
 
     @cached_property
     def run(self):

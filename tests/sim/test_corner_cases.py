@@ -31,6 +31,9 @@ CASES = {
     "shuffle across groups": {"op": "sub_pixel_conv2d", "k": 3, "s": 3, "cin": 4, "cout": 2,
                               "groups": 2, "pi": 2, "order": "DCR"},
     "dilation beyond the stride": {"k": 3, "s": 2, "dilation": "2,3", "p": 1},
+    "outputs far beyond the inputs": {"op": "conv2d", "k": 9, "p": 8, "cin": 6, "width": 3},
+    "flags far beyond the inputs": {"op": "conv2d", "k": 9, "p": 8, "cin": 6, "width": 3, "px": 2,
+                                    "skip_zeros": True},
     "flag words of a part": {"cin": 37, "k": 2, "s": 2, "skip_zeros": True},
 }
 
