@@ -4,7 +4,8 @@ import random
 
 import numpy as np
 import pytest
-from bench_helpers import PROGRAMS, STALLS, keeps_protocol, program, simulate, sink, source, through
+from bench_helpers import STALLS, keeps_protocol, simulate, sink, source, through
+from sample_programs import PROGRAMS, program
 from walk_model import assert_matches, walks
 
 from hw.engine.address_stage import AddressStage

@@ -3,7 +3,8 @@
 import random
 
 import pytest
-from bench_helpers import keeps_protocol, plain, program, simulate, source
+from bench_helpers import keeps_protocol, plain, simulate, source
+from sample_programs import program
 from walk_model import assert_matches
 
 from hw.engine.issuer import Issuer

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from bench_helpers import convolution, sub_pixel, transposed
+from sample_programs import convolution, sub_pixel, transposed
 
 from golden.arithmetic import conv2d, conv_transpose2d, sub_pixel_conv2d
 from hw.layers import Conv2d, ConvTranspose2d, Layer, SubPixelConv2d

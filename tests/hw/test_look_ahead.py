@@ -3,7 +3,8 @@
 import random
 
 import pytest
-from bench_helpers import STALLS, program, simulate, sink, source, through
+from bench_helpers import STALLS, simulate, sink, source, through
+from sample_programs import program
 from walk_model import assert_matches
 
 from hw.engine.layouts import Layouts

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from bench_helpers import clocked, program
+from bench_helpers import clocked
+from sample_programs import program
 
 from hw.engine.layouts import Layouts
 from hw.engine.mac_array import MacArray

@@ -3,7 +3,8 @@
 import random
 
 import pytest
-from bench_helpers import STALLS, keeps_protocol, plain, program, simulate
+from bench_helpers import STALLS, keeps_protocol, plain, simulate
+from sample_programs import program
 
 from hw.engine.layouts import Layouts
 from hw.engine.output import Output

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from bench_helpers import PROGRAMS, convolution, sub_pixel, transposed
+from sample_programs import PROGRAMS, convolution, sub_pixel, transposed
 
 from golden.model import accumulate
 from hw.layers import Layer

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from bench_helpers import PROGRAMS, convolution, make_program, program, sub_pixel, transposed
+from sample_programs import PROGRAMS, convolution, make_program, program, sub_pixel, transposed
 from walk_model import Walk
 
 from hw.folding import IDLE
@@ -171,6 +171,14 @@ def test_accumulators_are_exactly_wide_enough(name):
     for values, bits in ((reached, p.accumulator_bits), (biased, p.biased_bits)):
         assert -(1 << bits - 1) <= min(values) and max(values) < 1 << bits - 1
         assert min(values) < -(1 << bits - 2) or max(values) >= 1 << bits - 2 or bits == 1
+
+
+@pytest.mark.parametrize("bias, bits", ((0, 8), (-1, 9)))
+def test_the_magnitude_of_the_lowest_sum(bias, bits):
+    """-256 fits 9 bits, and so does its magnitude, though every larger sum takes a bit less."""
+    p = make_program(transposed(1, 1, 1, 1, 0), tensors={
+        "weight": np.full((1, 1, 1, 1), -1), "bias": np.array([bias])})
+    assert (p.biased_bits, p.magnitude_bits) == (9, bits)
 
 
 def test_loadable_accumulators_hold_any_weights():

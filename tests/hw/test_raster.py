@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from bench_helpers import PROGRAMS, STALLS, program, through
+from bench_helpers import STALLS, through
+from sample_programs import PROGRAMS, program
 from walk_model import Walk, assert_matches, walks
 
 from hw.engine.raster import Raster
@@ -40,7 +41,7 @@ def test_groups(name):
 
 
 @pytest.mark.parametrize("stall", STALLS)
-@pytest.mark.parametrize("name", ("folded", "two pixels", "pruned", "loadable"))
+@pytest.mark.parametrize("name", ("folded", "cropped pixels", "pruned", "loadable"))
 def test_stalls(name, stall):
     p = program(name)
     frames = walks(p, np.random.default_rng(4), 5)[1:]

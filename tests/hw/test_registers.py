@@ -3,7 +3,8 @@
 import random
 
 import pytest
-from bench_helpers import plain, program, simulate
+from bench_helpers import plain, simulate
+from sample_programs import program
 
 from hw.engine.registers import REGISTERS, STATUS_ERRORS, Registers
 

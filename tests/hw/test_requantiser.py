@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from bench_helpers import PROGRAMS, make_program, plain, program, simulate, transposed
+from bench_helpers import plain, simulate
+from sample_programs import PROGRAMS, make_program, program, transposed
 
 from golden.quantisation import requantise, requantise_scale
 from hw.engine.layouts import Layouts

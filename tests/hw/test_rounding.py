@@ -6,7 +6,8 @@ from math import floor
 
 import numpy as np
 import pytest
-from bench_helpers import clocked, convolution, make_program
+from bench_helpers import clocked
+from sample_programs import convolution, make_program
 
 from golden.quantisation import requantise
 from hw.engine.rounding import Rounding

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from bench_helpers import PROGRAMS, convolution, make_program, program, transposed
+from sample_programs import PROGRAMS, convolution, make_program, program, transposed
 from walk_model import Walk, sizes
 
 from golden.timing import EngineParameters, simulate

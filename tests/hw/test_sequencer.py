@@ -5,7 +5,8 @@ from itertools import product
 
 import numpy as np
 import pytest
-from bench_helpers import PROGRAMS, plain, program, simulate
+from bench_helpers import plain, simulate
+from sample_programs import PROGRAMS, program
 from walk_model import Walk, assert_matches
 
 from hw.engine.sequencer import Sequencer

@@ -5,7 +5,8 @@ import random
 import numpy as np
 import pytest
 from amaranth.hdl import Value
-from bench_helpers import PROGRAMS, make_program, plain, program, simulate, source
+from bench_helpers import plain, simulate, source
+from sample_programs import PROGRAMS, make_program, program
 
 from hw.engine.layouts import Layouts
 from hw.engine.loader import Loader, beat_count, weight_beat_bits, weight_beats

@@ -4,7 +4,8 @@ import random
 
 import numpy as np
 import pytest
-from bench_helpers import PROGRAMS, STALLS, program, through
+from bench_helpers import STALLS, through
+from sample_programs import PROGRAMS, program
 from walk_model import assert_matches, walks
 
 from hw.engine.layouts import Layouts

@@ -7,8 +7,9 @@ import pytest
 from amaranth.back import verilog
 from amaranth.hdl import unsigned
 from amaranth.sim import Simulator
-from bench_helpers import declared_ports, exported_ports, program
-from test_engine import beats_of, expected_beats, random_frames
+from bench_helpers import declared_ports, exported_ports
+from engine_bench import beats_of, expected_beats, random_frames
+from sample_programs import program
 
 from hw.engine.address_stage import AddressStage
 from hw.engine.cursor import Cursor

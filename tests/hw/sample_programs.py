@@ -1,0 +1,104 @@
+"""Small programs that are unlike each other, for all tests of the hardware."""
+
+from functools import cache
+
+import numpy as np
+
+from hw.folding import Folding
+from hw.layers import Conv2d, ConvTranspose2d, SubPixelConv2d
+from hw.program import Program
+from hw.quantisation import Quantisation
+
+
+def make_program(layer, *, size=(5, 6), seed=0, keep=1.0, folding=None, quantisation=None,
+                 tensors=None, **options):
+    """A program with random weights, of which a share of `keep` is not zero."""
+    rng = np.random.default_rng(seed)
+    formats = Quantisation(**quantisation or {})
+    most, channels = 1 << formats.weight_bits - 1, layer.parameter_channels
+    weight = rng.integers(-most, most, layer.weight_shape)
+    weight *= rng.random(layer.weight_shape) < keep
+    scale = rng.uniform(0.5, 2, channels) * 1.5 / most / np.sqrt(weight[0].size)
+    values = {
+        "weight": weight, "bias": rng.integers(-3000, 3000, channels),
+        "weight_scale": scale.astype(np.float32), "input_scale": np.float32(0.5),
+        "output_scale": np.float32(0.5), "pre_scale": np.float32(0.5),
+        "pre_zero_point": 3, "slope": rng.uniform(-1, 1, layer.out_channels).astype(np.float32),
+        **(tensors or {}),
+    }
+    return Program(layer=layer, quantisation=formats, tensors=values, height=size[0],
+                   width=size[1], folding=Folding(**folding or {}), **options)
+
+
+def transposed(inputs=1, outputs=1, kernel=4, stride=2, padding=1, **more):
+    return ConvTranspose2d(in_channels=inputs, out_channels=outputs, kernel_size=kernel,
+                           stride=stride, padding=padding, **more)
+
+
+def convolution(inputs, outputs, kernel=3, padding=1, **more):
+    return Conv2d(in_channels=inputs, out_channels=outputs, kernel_size=kernel, padding=padding,
+                  **more)
+
+
+def sub_pixel(inputs, outputs, kernel=3, padding=1, factor=2, **more):
+    return SubPixelConv2d(in_channels=inputs, out_channels=outputs, kernel_size=kernel,
+                          padding=padding, upscale_factor=factor, **more)
+
+
+PROGRAMS = {  # name: (layer, options), small, and unlike each other
+    "plain": (transposed(), {}),
+    "folded": (transposed(4, 6, 3, output_padding=1), {"folding": {"pi": 2, "po": 3}}),
+    "ragged": (transposed(5, 5, 5, 3, 2), {"folding": {"pi": 2, "po": 3}, "size": (4, 5)}),
+    "gaps": (transposed(2, 3, 2, 3, 0), {"size": (3, 4)}),
+    "three pixels": (transposed(2, 2), {"folding": {"pi": 2, "po": 2, "px": 3}, "size": (4, 8)}),
+    "two pixels": (transposed(3, 1, (5, 3), (2, 3), ((1, 0), (2, 1)), output_padding=(1, 2)),
+                   {"folding": {"px": 2}, "size": (4, 5)}),
+    "cropped pixels": (transposed(1, 2, 3, 3, ((0, 0), (0, 2))),
+                       {"folding": {"po": 2, "px": 2}, "size": (3, 5)}),
+    "dilated": (transposed(2, 3, 3, 2, 1, dilation=(2, 3)), {"folding": {"pi": 2}}),
+    "cropped": (transposed(2, 2, 3, 2, (5, 4)), {"size": (8, 7)}),
+    "extended": (transposed(1, 1, 1, 3, 0, output_padding=2), {"size": (3, 3)}),
+    "one": (transposed(), {"size": (1, 1)}),
+    "groups": (transposed(6, 4, groups=2), {"folding": {"pi": 2}, "size": (3, 4)}),
+    "depthwise": (transposed(5, 5, groups=5), {"folding": {"po": 2}, "size": (3, 4)}),
+    "parallel groups": (transposed(6, 6, 3, groups=3),
+                        {"folding": {"pi": 2, "po": 4}, "size": (3, 4)}),
+    "convolution": (convolution(3, 4), {"folding": {"pi": 3, "po": 2}}),
+    "dense pixels": (convolution(2, 1, 3, 2, dilation=2),
+                     {"folding": {"pi": 1, "px": 4}, "size": (5, 7)}),
+    "sub-pixel": (sub_pixel(3, 2), {"folding": {"pi": 3}, "size": (4, 4)}),
+    "shuffled groups": (sub_pixel(4, 2, factor=3, order="DCR", groups=2),
+                        {"folding": {"pi": 2, "po": 2}, "size": (3, 4)}),
+    "int8": (transposed(4, 6, 3), {"folding": {"pi": 2, "po": 3}, "quantisation": {
+        "dtype": "int8", "input_zero_point": -7, "output_zero_point": 5, "weight_bits": 4}}),
+    "compact": (transposed(4, 6, 3), {"folding": {"pi": 2, "po": 3}, "quantisation": {
+        "requant": "compact", "multiplier_bits": 12, "activation": "relu",
+        "output_zero_point": 9}}),
+    "tanh": (transposed(4, 6, 3), {"folding": {"pi": 2, "po": 3}, "quantisation": {
+        "dtype": "int8", "activation": "tanh"}}),
+    "prelu": (transposed(4, 6, 4), {"folding": {"po": 3}, "quantisation": {
+        "activation": "prelu"}, "size": (3, 4)}),
+    "skip": (transposed(19, 2), {"folding": {"po": 2}, "skip_zeros": True, "size": (3, 3)}),
+    "skip pixels": (transposed(6, 2), {"folding": {"pi": 2, "po": 2, "px": 3},
+                                       "skip_zeros": True, "size": (4, 6)}),
+    "pruned": (transposed(17, 4), {"folding": {"po": 2}, "keep": 0.3, "size": (3, 3)}),
+    "skip and pruned": (sub_pixel(5, 2), {"folding": {"pi": 1, "po": 2}, "keep": 0.4,
+                                          "skip_zeros": True, "size": (4, 4)}),
+    "loadable": (transposed(4, 5, 3), {"folding": {"pi": 2, "po": 2}, "loadable": True,
+                                       "size": (4, 4)}),
+    "loadable prelu": (transposed(4, 6), {"folding": {"po": 3}, "loadable": True,
+                                          "quantisation": {"activation": "prelu"},
+                                          "size": (3, 3)}),
+    "loadable pixels": (transposed(2, 2), {"folding": {"pi": 2, "po": 2, "px": 2},
+                                           "loadable": True, "size": (3, 4), "quantisation": {
+                                               "activation": "prelu"}}),
+    "loadable tanh": (sub_pixel(2, 2), {"loadable": True, "quantisation": {
+        "activation": "tanh", "dtype": "int8"}, "size": (3, 3)}),
+}
+
+
+@cache
+def program(name):
+    """The program of `PROGRAMS` with this name."""
+    layer, options = PROGRAMS[name]
+    return make_program(layer, seed=sum(map(ord, name)), **options)
