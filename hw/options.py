@@ -180,7 +180,7 @@ def _text(values, separator=","):
 def application(function):
     """Make a command line of `function(options, **own)`: all layer options, and its own ones.
 
-    Parameters of `function` after `options` are its own, declared as Typer wants them. The first
+    Parameters of `function` after `options` are its own, declared as Typer wants them. The last
     argument of the command is a TOML file with the same names. A `ValueError` or `OSError` ends
     the command with one line on standard error and exit code 2, a check that failed
     (`RuntimeError`, `AssertionError`, `TimeoutError`) with exit code 1.
@@ -206,9 +206,7 @@ def application(function):
 
     config = inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=(
         Annotated[Path | None, typer.Argument(help="TOML file with these options")]))
-    own_names = {p.name for p in own}
-    parameters = [*([] if "config" in own_names else [config]),
-                  *[p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own], *layer]
+    parameters = [*[p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own], config, *layer]
     command.__signature__ = inspect.Signature(parameters)
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     command.__doc__ = function.__doc__

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sim.verilator import library
+from .toolchain import cache_folder
+from .verilator import library
 
 __all__ = ["CompiledModel", "Result"]
 
@@ -85,10 +86,8 @@ class CompiledModel:
 
     def __init__(self, verilog: Path, *, top: str, weights: bool, cache: Path | None = None,
                  waves: Path | None = None):
-        if cache is None:
-            cache = Path(os.environ.get("POLYPHASE_CACHE") or Path.home() / ".cache" / "polyphase")
         path = library(Path(verilog), top=top, weights=weights, waves=waves is not None,
-                       cache=Path(cache))
+                       cache=cache_folder(cache))
         self._library = _load(path)
         widths = (ctypes.c_int32 * 4).in_dll(self._library, "widths")
         self.input_bytes, self.output_bytes, self.weight_bytes, self._address_bits = widths

@@ -24,8 +24,6 @@ LARGEST_SIDE = 8192
 
 def image(options, photo: Annotated[str, typer.Argument(
         help="picture file, or the name of a picture of scikit-image, as astronaut")],
-          config: Annotated[Path | None, typer.Argument(
-              help="TOML file with layer options")] = None,
           output: Annotated[Path, typer.Option("-o", "--output", help="PNG file to write")] = Path(
               "big.png"),
           side_by_side: Annotated[Path | None, typer.Option(

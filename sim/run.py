@@ -114,18 +114,8 @@ def _once(design, job, simulator, waves, cache, tell):
     return message, None
 
 
-def _manifest(context: typer.Context, config: Path | None):
-    """Keep a manifest for `sim`; any other file holds options, and `application` reads it."""
-    if config is None or config.suffix != ".json":
-        return config
-    context.obj = config
-    return None
-
-
-def sim(options, context: typer.Context,
-        config: Annotated[Path | None, typer.Argument(
-            callback=_manifest, help="TOML file with layer options, or manifest of an engine")
-        ] = None,
+def sim(options, manifest: Annotated[Path | None, typer.Option(
+            help="manifest of an engine that hw.gen wrote, instead of layer options")] = None,
         stalls: Annotated[Literal["none", "in", "out", "both"], typer.Option(
             help="where the streams stall")] = "both",
         seed: Annotated[int, typer.Option(help="of frames and stalls")] = 0,
@@ -137,7 +127,6 @@ def sim(options, context: typer.Context,
         waves: Annotated[Path | None, typer.Option(
             help="file for waves: .vcd from Verilator, .fst from Icarus Verilog")] = None):
     """Simulate the Verilog of a layer; compare every value and every cycle number with golden."""
-    manifest = context.obj
     if manifest and options.model_fields_set:
         given = ", ".join(sorted(options.model_fields_set)).replace("_", "-")
         raise ValueError(f"layer options must not be given beside a manifest, not {given}")

