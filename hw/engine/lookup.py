@@ -1,22 +1,29 @@
 """Small constant tables in logic."""
 
-from amaranth.hdl import Signal
+from amaranth.hdl import Cat, Signal
 
-__all__ = ["lookup", "clamp"]
+__all__ = ["lookup", "clamp", "table"]
 
 
-def lookup(m, index, table, *, name):
-    """Return a new signal that is `table[index]`; the last entry also serves any index beyond."""
-    value = Signal(range(min([0, *table]), max([1, *table]) + 1), name=name)
-    m.d.comb += value.eq(table[-1])
-    if len(set(table)) == 1:
+def lookup(m, index, entries, *, name):
+    """Return a new signal that is `entries[index]`; the last entry also serves any index beyond."""
+    value = Signal(range(min([0, *entries]), max([1, *entries]) + 1), name=name)
+    m.d.comb += value.eq(entries[-1])
+    if len(set(entries)) == 1:
         return value
     with m.Switch(index):
-        for number, entry in enumerate(table[:-1]):
-            if entry != table[-1]:
+        for number, entry in enumerate(entries[:-1]):
+            if entry != entries[-1]:
                 with m.Case(number):
                     m.d.comb += value.eq(entry)
     return value
+
+
+def table(m, row, column, entries, *, name):
+    """Return a new signal that is `entries[row][column]`, padded like the entries of `lookup`."""
+    size = 1 << len(column)
+    return lookup(m, Cat(column, row), [v for line in entries
+                                        for v in (line + [line[-1]] * size)[:size]], name=name)
 
 
 def clamp(m, value, low, high, *, name):
