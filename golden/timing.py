@@ -15,14 +15,16 @@ from golden.liveness import Liveness
 __all__ = ["EngineParameters", "Timing", "simulate"]
 
 # Cycles between events; `docs/timing.md` names each one.
-FRAME_TO_GROUP = 13     # first beat of a frame consumed -> its first group is there
+FRAME_TO_GROUP = 16     # first beat of a frame consumed -> its first group is there
 ROW_TO_GROUP = 10       # last beat of a row consumed -> a group that needs it is there
-GROUP_TO_STEP = 1       # a group, or a word of it, is taken -> its first step, or visit
+GROUP_TO_VISIT = 1      # a group is there -> its first visit, if none is before it
+VISIT_TO_STEP = 1       # a visit, or a word, is taken -> its first step
 ADDRESSES, ADDRESSES_OF_PIXELS = 4, 5
 FLAGS = 2               # the flag word of a visit is read -> its live steps are known
 OFFSET = 2              # a step of a word is issued -> its addresses
 FREE = 2                # last step of a row is done -> the first beat of another may take its place
 MEMORY, MULTIPLIER, WIDE_MULTIPLIER = 2, 4, 6
+CREDIT = 2              # a beat is taken -> the first step of the group that gets its credit
 QUEUE = 2               # a beat, or a word, enters a queue -> it is offered
 LOOK_AHEAD_LEVEL = 8    # visits pause while more words than this are queued
 FLAG_WORD = 16          # most steps that are judged in one cycle
@@ -258,7 +260,7 @@ class _Output:
         """First cycle in which another beat can be begun."""
         back = self.taken - self._shape.credits
         self.taken += 1
-        return self.emitted[back] + 1 if back >= 0 else 0
+        return self.emitted[back] + CREDIT if back >= 0 else 0
 
     def group(self, last_step, end):
         """A group of results whose last step is at `last_step`."""
@@ -356,12 +358,12 @@ class _Model:
         """One group of results; `end` is what the output side wants to know of it."""
         if words is None:
             # a group waits until the last step of the one before it is issued
-            taken = max(earliest, self._last_step)
+            taken = max(earliest + GROUP_TO_VISIT, self._last_step)
             self._issue(taken, max(1, steps), first=True, last=True, end=end)
             return
         first = True
         for number, count in enumerate(words):
-            self._visit = self._free_place(max(self._visit + 1, earliest + GROUP_TO_STEP))
+            self._visit = self._free_place(max(self._visit + 1, earliest + GROUP_TO_VISIT))
             earliest = 0
             known, last = self._visit + self.shape.flags, number == len(words) - 1
             if count or (last and self._held is None):
@@ -391,7 +393,7 @@ class _Model:
 
     def _issue(self, taken, steps, first, last, end):
         """Steps of one word that the issuer takes in cycle `taken`."""
-        begin = taken + GROUP_TO_STEP
+        begin = taken + VISIT_TO_STEP
         if first and end.makes_beat:
             begin = max(begin, self.output.credit())
         done = begin + steps - 1

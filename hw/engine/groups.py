@@ -1,12 +1,13 @@
 """Walks the groups of results of each output row, and finds their taps and addresses."""
 
-from amaranth.hdl import Module, Signal, signed, unsigned
-from amaranth.lib import data, fifo, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Module, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .delay import delay
 from .layouts import Layouts, bank_of, up_to
 from .lookup import clamp, lookup, table
+from .pipeline_queue import PipelineQueue
 from .tap_tables import TapTables
 
 __all__ = ["GroupWalker"]
@@ -33,8 +34,6 @@ class GroupWalker(wiring.Component):
         Groups.
     """
 
-    DEPTH = 16  # of the queue: more than the cycles from a place that is free again to its group
-
     def __init__(self, program):
         self._program = program
         self._layouts = layouts = Layouts(program)
@@ -45,36 +44,29 @@ class GroupWalker(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        busy, room, advance, load = Signal(), Signal(init=1), Signal(), Signal()
-        line, here = Signal(self._layouts.line), Signal(self._place)
+        busy, room, advance, load = (Signal(name=name) for name in (
+            "busy", "room", "advance", "load"))
+        line = Signal(self._layouts.line)
+        here, following = Signal(self._place), Signal(self._place)
         ends = Signal(data.StructLayout({name: 1 for name in ("block", "position", "line")}))
-        m.d.comb += [
-            ends.block.eq(here.last_group & here.last_block),
-            ends.position.eq(ends.block & here.last_phase),
-            ends.line.eq(ends.position & here.last_position),
-            advance.eq(busy & room), self.i.ready.eq(~busy | (advance & ends.line)),
-            load.eq(self.i.valid & self.i.ready),
-        ]
+        m.d.comb += [advance.eq(busy & room), self.i.ready.eq(~busy | (advance & ends.line)),
+                     load.eq(self.i.valid & self.i.ready)]
         with m.If(self.i.ready):
             m.d.sync += busy.eq(self.i.valid)
-        with m.If(advance):
-            self._advance(m, here, ends, line)
         with m.If(load):
             m.d.sync += line.eq(self.i.payload)
-            self._begin(m, here, self.i.payload)
-
-        m.submodules.queue = queue = fifo.SyncFIFOBuffered(
-            width=self._layouts.group.size, depth=self.DEPTH)
-        places = Signal(range(self.DEPTH + 1), init=self.DEPTH)
-        left = Signal.like(places)
-        m.d.comb += [
-            left.eq(places - advance + (queue.r_en & queue.r_rdy)),
-            queue.w_en.eq(delay(m, advance, self._PIPELINE, name="advance")),
-            queue.w_data.eq(self._find(m, line, here, ends)),
-            self.o.valid.eq(queue.r_rdy), self.o.payload.eq(self._layouts.group(queue.r_data)),
-            queue.r_en.eq(self.o.ready),
-        ]
-        m.d.sync += [places.eq(left), room.eq(left != 0)]
+            self._begin(m, following, self.i.payload)
+        with m.Else():
+            self._advance(m, here, following, ends, line)
+        with m.If(load | advance):
+            block = following.last_group & following.last_block
+            position = block & following.last_phase
+            m.d.sync += [here.eq(following), ends.block.eq(block), ends.position.eq(position),
+                         ends.line.eq(position & following.last_position)]
+        m.submodules.queue = queue = PipelineQueue(self._layouts.group, latency=self._PIPELINE)
+        m.d.comb += [room.eq(queue.room), queue.enter.eq(advance),
+                     queue.i.eq(self._find(m, line, here, ends))]
+        connect(m, queue.o, flipped(self.o))
         return m
 
     @property
@@ -96,14 +88,13 @@ class GroupWalker(wiring.Component):
         """Where the walk is: group, block of channels, column phase, distances to the edges."""
         program, layouts = self._program, self._layouts
         line, layout, px = layouts.line.members, program.layout, program.folding.px
-        pixels = unsigned(max(line["out_width"].width,
-                              (program.phases[1] * px + 1).bit_length()))
         names = [f"{name}{of}" for name in self._positions for of in ("", "_column")]
         return data.StructLayout({
             "first": 1, "last_group": 1, "last_block": 1, "last_phase": 1, "last_position": 1,
             "g": up_to(layout.block_outputs - 1), "b": up_to(layout.blocks - 1),
             "q": up_to(program.phases[1] - 1), "kind": up_to(len(self._taps.sizes) - 1),
-            "left": layouts.left, "pixels_left": pixels, "pixels_after": pixels,
+            "left": layouts.left, "pixels_left": line["out_width"],
+            "pixels_after": line["pixels_after"],
             # the last output may lie beyond the last input
             "right": signed(max(line["last_column"].width, line["out_width"].width,
                                 up_to(px).width) + 2),
@@ -112,77 +103,79 @@ class GroupWalker(wiring.Component):
             **{name: layouts.group[name.removesuffix("_column")].shape for name in names},
         })
 
-    def _begin(self, m, here, line):
+    def _begin(self, m, following, line):
         """Go to the first group of a line."""
         program, px = self._program, self._program.folding.px
-        layout, block = program.layout, program.phases[1] * px
-        m.d.sync += [
-            here.first.eq(line.first), here.left.eq(px - 1), here.right.eq(line.last_column),
-            here.g.eq(0), here.last_group.eq(layout.block_outputs == 1),
-            here.b.eq(0), here.last_block.eq(layout.blocks == 1), here.q.eq(0),
-            here.kind.eq(self._kind(0)), here.last_phase.eq(self._is_last_phase(0, line.out_width)),
-            here.pixels_left.eq(line.out_width), here.pixels_after.eq(line.out_width - block),
-            here.last_position.eq(line.out_width <= block),
-            here.parameters.eq(line.parameters), *[here[name].eq(line[name])
-                                                   for name in self._pointers],
+        layout = program.layout
+        m.d.comb += [
+            following.first.eq(line.first), following.left.eq(px - 1),
+            following.right.eq(line.last_column), following.g.eq(0),
+            following.last_group.eq(layout.block_outputs == 1), following.b.eq(0),
+            following.last_block.eq(layout.blocks == 1), following.q.eq(0),
+            following.kind.eq(self._kind(0)), following.pixels_left.eq(line.out_width),
+            following.last_phase.eq(self._is_last_phase(0, line.one_pixel)),
+            following.pixels_after.eq(line.pixels_after),
+            following.last_position.eq(line.one_position),
+            following.parameters.eq(line.parameters),
+            *[following[name].eq(line[name]) for name in self._pointers],
+            *[following[f"{name}{of}"].eq(0) for name in self._positions
+              for of in ("", "_column")],
         ]
-        for name in self._positions:
-            m.d.sync += [here[name].eq(0), here[f"{name}_column"].eq(0)]
 
     def _kind(self, phase):
         return self._taps.sizes.index(len(self._program.bank.columns[phase]))
 
-    def _is_last_phase(self, phase, pixels):
-        """Whether a phase is the last one of a position with so many pixels left."""
+    def _is_last_phase(self, phase, last_pixel):
+        """Whether a phase is the last one of its position; `last_pixel`, it has no other pixel."""
         last = phase == self._program.phases[1] - 1
         # wider blocks visit all phases, so that they take as long as their output
-        return last | (pixels == phase + 1) if self._program.folding.px == 1 else last
+        return last | last_pixel if self._program.folding.px == 1 else last
 
-    def _advance(self, m, here, ends, line):
+    def _advance(self, m, here, following, ends, line):
         """Go to the next group."""
         program, px = self._program, self._program.folding.px
         layout, block, taps = program.layout, program.phases[1] * px, self._taps
-        m.d.sync += [here.first.eq(0), here.g.eq(here.g + 1), here.parameters.eq(
-                         here.parameters + 1),
-                     here.last_group.eq(here.g + 2 >= layout.block_outputs)]
+        m.d.comb += [following.eq(here), following.first.eq(0), following.g.eq(here.g + 1),
+                     following.parameters.eq(here.parameters + 1),
+                     following.last_group.eq(here.g + 2 >= layout.block_outputs)]
         for name, words in self._pointers.items():
             size = table(m, here.kind, line.row_kind, [[x * y * words for y in self._row_kinds]
                                                        for x in taps.sizes], name=f"{name}_size")
-            m.d.sync += here[name].eq(here[name] + size)
+            m.d.comb += following[name].eq(here[name] + size)
         with m.If(here.last_group):
-            m.d.sync += [here.g.eq(0), here.last_group.eq(layout.block_outputs == 1),
-                         here.b.eq(here.b + 1), here.last_block.eq(here.b + 2 >= layout.blocks)]
+            m.d.comb += [following.g.eq(0), following.last_group.eq(layout.block_outputs == 1),
+                         following.b.eq(here.b + 1),
+                         following.last_block.eq(here.b + 2 >= layout.blocks)]
             for name, words in self._positions.items():
-                m.d.sync += here[name].eq(here[name] + words)
+                m.d.comb += following[name].eq(here[name] + words)
         with m.If(ends.block):
-            following = Signal.like(here.q)
-            m.d.comb += following.eq(here.q + 1)
             kinds = [self._kind((q + 1) % program.phases[1]) for q in range(program.phases[1])]
-            m.d.sync += [
-                here.b.eq(0), here.last_block.eq(layout.blocks == 1), here.q.eq(following),
-                here.kind.eq(lookup(m, here.q, kinds, name="next_kind")),
-                here.last_phase.eq((here.q + 2 == program.phases[1]) | (
+            m.d.comb += [
+                following.b.eq(0), following.last_block.eq(layout.blocks == 1),
+                following.q.eq(here.q + 1),
+                following.kind.eq(lookup(m, here.q, kinds, name="next_kind")),
+                following.last_phase.eq((here.q + 2 == program.phases[1]) | (
                     (px == 1) & here.last_position & (here.pixels_left == here.q + 2))),
-                *[here[name].eq(here[f"{name}_column"]) for name in self._positions],
+                *[following[name].eq(here[f"{name}_column"]) for name in self._positions],
             ]
             if not program.bank.per_phase_parameters:
-                m.d.sync += here.parameters.eq(line.parameters)
+                m.d.comb += following.parameters.eq(line.parameters)
         with m.If(ends.position):
-            m.d.sync += [
-                here.q.eq(0), here.kind.eq(self._kind(0)),
-                here.last_phase.eq(self._is_last_phase(0, here.pixels_after)),
-                here.right.eq(here.right - px), here.pixels_left.eq(here.pixels_after),
-                here.pixels_after.eq(here.pixels_after - block),
-                here.last_position.eq(here.pixels_after <= block),
-                here.parameters.eq(line.parameters), *[here[name].eq(line[name])
+            m.d.comb += [
+                following.q.eq(0), following.kind.eq(self._kind(0)),
+                following.last_phase.eq(self._is_last_phase(0, here.pixels_after == 1)),
+                following.right.eq(here.right - px), following.pixels_left.eq(here.pixels_after),
+                following.pixels_after.eq(here.pixels_after - block),
+                following.last_position.eq(here.pixels_after <= block),
+                following.parameters.eq(line.parameters), *[following[name].eq(line[name])
                                                        for name in self._pointers],
             ]
             for name, words in self._positions.items():
                 column = Signal.like(here[name], name=f"next_{name}")
                 m.d.comb += column.eq(here[f"{name}_column"] + layout.blocks * words)
-                m.d.sync += [here[name].eq(column), here[f"{name}_column"].eq(column)]
+                m.d.comb += [following[name].eq(column), following[f"{name}_column"].eq(column)]
             with m.If(here.left < max(1, px - program.reach[1][0])):
-                m.d.sync += here.left.eq(here.left + px)
+                m.d.comb += following.left.eq(here.left + px)
 
     _PIPELINE = 4  # cycles from the counts to the group
 
@@ -202,7 +195,7 @@ class GroupWalker(wiring.Component):
         # first cycle
         cut = later(taps.cut(m, here.q, here.left, name="cut"), 1, "cut")
         start = later(taps.start(m, here.q, name="start"), 1, "start")
-        after = later(taps.after(m, here.right, name="after"), 1, "after")
+        after = taps.after(m, here.right, name="after")
         phase, kind, row_kind, row_cut = (
             later(value, 1, name) for value, name in (
                 (here.q, "phase"), (here.kind, "kind"), (line.row_kind, "row_kind"),
@@ -227,7 +220,7 @@ class GroupWalker(wiring.Component):
             self._find_words(m, name, words, group, here, cut, kind, row_cut, count)
         if px > 1:
             m.d.comb += [group.left.eq(later(here.left, 4, "left")),
-                         group.right.eq(later(self._right(m, here), 4, "right"))]
+                         group.right.eq(later(self._right(m, here), 3, "right"))]
         return group
 
     def _find_words(self, m, name, words, group, here, cut, kind, row_cut, count):
@@ -265,6 +258,6 @@ class GroupWalker(wiring.Component):
         return tag
 
     def _right(self, m, here):
-        """Columns to the right edge, counted from the leftmost tap, at most what matters."""
+        """Columns to the right edge from the leftmost tap, at most what matters, a cycle later."""
         low, high = self._program.reach[1]
         return clamp(m, here.right, low, high + self._program.folding.px, name="right")

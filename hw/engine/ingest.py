@@ -78,14 +78,9 @@ class Ingest(wiring.Component):
         m = Module()
         frame, ends = Signal(self._layouts.frame), Signal(data.StructLayout(
             {name: 1 for name in ("pixel", "line", "frame")}))
-        store, store_zero, possible = Signal(), Signal(), Signal()
-        self._count(m, frame, ends, store)
-        slot = self._find_room(m, store, ends, possible)
-        in_flight, full = Signal(range(FRAMES + 1)), Signal()
-        after = Signal.like(in_flight)
-        done = delay(m, self.release_en & self.release.frame, 1, name="done")
-        m.d.comb += after.eq(in_flight + self.o_frame.valid - done)
-        m.d.sync += [in_flight.eq(after), full.eq(after == FRAMES)]
+        waiting, store, store_zero = Signal(init=1), Signal(), Signal()
+        self._count(m, frame, ends, waiting, store)
+        slot, row_possible, frame_possible = self._find_room(m, store, ends)
         m.d.comb += [
             self.o_frame.payload.eq(frame), self.o_frame.payload.slot.eq(slot),
             self.o_frame.payload.bank.eq(self.geometry.bank),
@@ -93,22 +88,21 @@ class Ingest(wiring.Component):
         ]
         with m.If(store & ends.line):
             m.d.sync += self.written.eq(self.written + 1)
-        self._check_framing(m, ends, store, store_zero, possible, full)
+        self._check_framing(m, ends, waiting, store, store_zero, row_possible, frame_possible)
         self._write(m, store, store_zero, ends)
         return m
 
-    def _count(self, m, frame, ends, store):
+    def _count(self, m, frame, ends, waiting, store):
         """Where in the frame the next word goes; between frames, the size follows the registers."""
         beats = self._program.layout.input_beats
         word, rows, columns = Signal(up_to(beats - 1)), Signal.like(frame.last_row), \
             Signal.like(frame.last_column)  # rows and columns that follow this one
         last_word, last_row, last_column = Signal(init=beats == 1), Signal(), Signal()
-        between, new = Signal(init=1), self.geometry
+        new = self.geometry
         m.d.comb += [ends.pixel.eq(last_word), ends.line.eq(last_word & last_column),
                      ends.frame.eq(ends.line & last_row)]
         with m.If(store):
-            m.d.sync += [word.eq(word + 1), last_word.eq(word + 2 == beats),
-                         between.eq(ends.frame)]
+            m.d.sync += [word.eq(word + 1), last_word.eq(word + 2 == beats)]
             with m.If(ends.pixel):
                 m.d.sync += [word.eq(0), last_word.eq(beats == 1), columns.eq(columns - 1),
                              last_column.eq(columns == 1)]
@@ -116,73 +110,72 @@ class Ingest(wiring.Component):
                 m.d.sync += [columns.eq(frame.last_column),
                              last_column.eq(frame.last_column == 0), rows.eq(rows - 1),
                              last_row.eq(rows == 1)]
-        with m.If((between & ~store) | (store & ends.frame)):
-            m.d.sync += [frame[name].eq(new[name]) for name in (
-                "last_row", "last_column", "out_height", "out_width")]
+        with m.If((waiting & ~store) | (store & ends.frame)):
             m.d.sync += [rows.eq(new.last_row), last_row.eq(new.last_row == 0),
                          columns.eq(new.last_column), last_column.eq(new.last_column == 0)]
+        with m.If(waiting | ends.frame):  # not waiting for `store`, which comes late in the cycle
+            m.d.sync += [frame[name].eq(new[name]) for name in (
+                "last_row", "last_column", "out_height", "out_width")]
 
-    def _find_room(self, m, store, ends, possible):
-        """A row may begin only in a free row of the circle. Returns the row of the circle."""
+    def _find_room(self, m, store, ends):
+        """A row may begin only in a free row of the circle, a frame only if few are in flight.
+
+        Returns the row of the circle, and whether a word of a row, and of a frame, may be stored.
+        """
         rows = self._program.line_rows
-        free, some = Signal(range(rows + 1), init=rows), Signal(init=1)
-        begun, begin, slot = Signal(), Signal(), Signal(up_to(rows - 1))
-        released = delay(m, Mux(self.release_en, self.release.rows, 0), 1, name="released")
-        total = Signal.like(free)
-        m.d.comb += [possible.eq(begun | some), begin.eq(store & ~begun),
-                     total.eq(free + released)]
-        # both outcomes are compared, so that the choice is late
-        m.d.sync += [free.eq(total - begin), some.eq(Mux(begin, total != 1, total != 0))]
-        with m.If(store):
-            m.d.sync += begun.eq(~ends.line)
-            with m.If(ends.line):
-                m.d.sync += slot.eq(Mux(slot == rows - 1, 0, slot + 1))
-        return slot
+        free, slot, begun = Signal(range(rows + 1), init=rows), Signal(up_to(rows - 1)), Signal()
+        row_possible, frame_possible = Signal(init=1), Signal()
+        begin, begun_next, some, total = Signal(), Signal(), Signal(), Signal.like(free)
+        released, done = (delay(m, Mux(self.release_en, value, 0), 1, name="released")
+                          for value in (self.release.rows, self.release.frame))
+        in_flight = Signal(range(FRAMES + 1))
+        in_flight_next = Signal.like(in_flight)
+        m.d.comb += [
+            begin.eq(store & ~begun), begun_next.eq(Mux(store, ~ends.line, begun)),
+            total.eq(free + released),
+            some.eq(Mux(begin, total != 1, total != 0)),  # compared first, since `begin` is late
+            in_flight_next.eq(in_flight + self.o_frame.valid - done),
+        ]
+        m.d.sync += [
+            begun.eq(begun_next), free.eq(total - begin), in_flight.eq(in_flight_next),
+            row_possible.eq(begun_next | some),
+            frame_possible.eq(some & (in_flight_next != FRAMES) & self.geometry.configured),
+        ]
+        with m.If(store & ends.line):
+            m.d.sync += slot.eq(Mux(slot == rows - 1, 0, slot + 1))
+        return slot, row_possible, frame_possible
 
-    def _check_framing(self, m, ends, store, store_zero, possible, full):
+    def _check_framing(self, m, ends, waiting, store, store_zero, row_possible, frame_possible):
         """Take each beat: store it, or fill its place, or drop it."""
-        lost, mismatch = Signal(), Signal()
-        m.d.comb += mismatch.eq(self.i.payload.last != ends.line)
-
-        def finish_beat():
-            with m.If(mismatch):
-                m.d.sync += lost.eq(1)
-                m.d.comb += [self.errors.line_early.eq(~ends.line),
-                             self.errors.line_late.eq(ends.line)]
-            with m.Else():
-                m.d.sync += lost.eq(0)
-            with m.If(ends.frame):
-                m.next = "WAIT"
-            with m.Elif(mismatch):
-                m.next = "FILL"
-            with m.Else():
-                m.next = "FRAME"
-
-        with m.FSM():
-            with m.State("WAIT"):
-                with m.If(~self.i.valid):
-                    pass
-                with m.Elif(~self.i.payload.first):
-                    m.d.comb += [self.i.ready.eq(1), self.errors.no_start.eq(~lost)]
-                    m.d.sync += lost.eq(1)
-                with m.Elif(~self.geometry.configured):
-                    m.d.comb += [self.i.ready.eq(1), self.errors.not_configured.eq(1)]
-                    m.d.sync += lost.eq(1)
-                with m.Elif(possible & ~full):
-                    m.d.comb += [self.i.ready.eq(1), store.eq(1), self.o_frame.valid.eq(1)]
-                    finish_beat()
-            with m.State("FRAME"):
-                with m.If(self.i.valid & self.i.payload.first):
-                    m.d.comb += self.errors.frame_early.eq(1)
-                    m.next = "FILL"
-                with m.Elif(self.i.valid & possible):
-                    m.d.comb += [self.i.ready.eq(1), store.eq(1)]
-                    finish_beat()
-            with m.State("FILL"):
-                m.d.comb += [store.eq(possible), store_zero.eq(1),
-                             self.i.ready.eq(~self.i.payload.first)]
-                with m.If(store & ends.frame):
-                    m.next = "WAIT"
+        first, valid = self.i.payload.first, self.i.valid
+        in_frame, filling = Signal(), Signal()  # neither: waiting
+        start, more, taken, mismatch, lost = (Signal() for _ in range(5))
+        no_start = waiting & ~first
+        not_configured = waiting & first & ~self.geometry.configured
+        m.d.comb += [
+            start.eq(waiting & first & frame_possible), more.eq(in_frame & ~first & row_possible),
+            taken.eq(valid & (start | more)), mismatch.eq(self.i.payload.last != ends.line),
+            self.i.ready.eq(start | more | no_start | not_configured | (filling & ~first)),
+            self.o_frame.valid.eq(valid & start),
+            store.eq(taken | (filling & row_possible)), store_zero.eq(filling),
+        ]
+        m.d.sync += [
+            self.errors.line_early.eq(taken & mismatch & ~ends.line),
+            self.errors.line_late.eq(taken & mismatch & ends.line),
+            self.errors.frame_early.eq(valid & in_frame & first),
+            self.errors.no_start.eq(valid & no_start & ~lost),
+            self.errors.not_configured.eq(valid & not_configured),
+        ]
+        with m.If(taken):
+            m.d.sync += lost.eq(mismatch)
+        with m.Elif(valid & (no_start | not_configured)):
+            m.d.sync += lost.eq(1)
+        with m.If(store & ends.frame):
+            m.d.sync += [waiting.eq(1), in_frame.eq(0), filling.eq(0)]
+        with m.Elif((taken & mismatch) | (valid & in_frame & first)):
+            m.d.sync += [waiting.eq(0), in_frame.eq(0), filling.eq(1)]
+        with m.Elif(taken):
+            m.d.sync += [waiting.eq(0), in_frame.eq(1)]
 
     def _write(self, m, store, store_zero, ends):
         """Send this cycle's word, and its non-zero flag, to the line buffer."""
@@ -194,20 +187,20 @@ class Ingest(wiring.Component):
             value = Signal(signed(program.activation_bits), name=f"value_{lane}")
             m.d.comb += [code.eq(self.i.payload.data.word_select(lane, 8)),
                          value.eq(code - program.quantisation.input_zero_point)]
-            values.append(Mux(store_zero, 0, value)[:program.activation_bits])
+            values.append(delay(m, Mux(store_zero, 0, value)[:program.activation_bits], 1,
+                                name=f"value_{lane}"))
+        stored, pixel_stored, row_stored = (delay(m, store & end, 1, name=name) for end, name in (
+            (1, "stored"), (ends.pixel, "pixel_stored"), (ends.line, "row_stored")))
         m.submodules.cursor = cursor = Cursor(words=layout.input_beats, rows=program.line_rows,
                                               row_words=program.row_words, px=program.folding.px)
         m.d.comb += [
-            cursor.next_word.eq(store), cursor.next_pixel.eq(store & ends.pixel),
-            cursor.next_row.eq(store & ends.line),
+            cursor.next_word.eq(stored), cursor.next_pixel.eq(pixel_stored),
+            cursor.next_row.eq(row_stored),
+            self.line.address.eq(cursor.address), self.line.data.eq(Cat(values)),
+            self.line.memory.eq(Mux(stored, cursor.memory, 0)),
         ]
-        m.d.sync += [self.line.address.eq(cursor.address), self.line.data.eq(Cat(values)),
-                     self.line.memory.eq(Mux(store, cursor.memory, 0))]
         if not program.skip_zeros:
             return
-        # the flags follow a cycle later
-        stored, pixel_stored, row_stored = (delay(m, store & end, 1, name=name) for end, name in (
-            (1, "stored"), (ends.pixel, "pixel_stored"), (ends.line, "row_stored")))
         flags, bit, in_block = Signal(program.flag_bits), Signal(range(program.flag_bits + 1)), \
             Signal(up_to(layout.block_inputs - 1))
         new_flags, flag_end, block_end = Signal(program.flag_bits), Signal(), Signal()

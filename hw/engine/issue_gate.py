@@ -1,9 +1,10 @@
 """Says when the next step may be issued, so that nothing behind it ever has to wait."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .delay import delay
 from .layouts import up_to
 
 __all__ = ["IssueGate"]
@@ -43,13 +44,15 @@ class IssueGate(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         credits, some = Signal(range(self._credits + 1), init=self._credits), Signal(init=1)
-        left = Signal.like(credits)
+        total, take = Signal.like(credits), Signal()
         wait, free = Signal(up_to(self._interval)), Signal(init=1)
         m.d.comb += [
-            left.eq(credits + self.departure - (self.go & self.needs_credit)),
+            total.eq(credits + delay(m, self.departure, 1, name="departed")),
+            take.eq(self.go & self.needs_credit),
             self.may.eq((some | ~self.needs_credit) & (free | ~self.last)),
         ]
-        m.d.sync += [credits.eq(left), some.eq(left != 0)]
+        # both outcomes are compared, so that the choice is late
+        m.d.sync += [credits.eq(total - take), some.eq(Mux(take, total[1:].any(), total.any()))]
         with m.If(self.go & self.last):
             m.d.sync += [wait.eq(self._interval - 1), free.eq(self._interval == 1)]
         with m.Elif(~free):

@@ -37,8 +37,8 @@ class Issuer(wiring.Component):
         self._program = program
         layouts = Layouts(program)
         super().__init__({
-            "i": In(stream.Signature(layouts.work)), "valid": Out(1),
-            "first": Out(1, init=1), "last": Out(1), "tag": Out(layouts.tag), "release": Out(layouts.release),
+            "i": In(stream.Signature(layouts.work)), "valid": Out(1), "first": Out(1, init=1),
+            "last": Out(1), "tag": Out(layouts.tag), "release": Out(layouts.release),
             "go": In(1), "o": Out(layouts.step),
         })
 

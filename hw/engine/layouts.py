@@ -28,7 +28,8 @@ class Layouts:
         `end`, the number of the row that follows it, rows being counted over all frames.
     line
         One output row: which row taps are inside the frame, where its constants begin, which
-        input rows it needs (all before `need`), and what it hands back when it is done.
+        input rows it needs (all before `need`), and what it hands back when it is done;
+        `pixels_after`, how many pixels follow its first block.
     tag
         Travels with a group of results from the sequencer to the output: `beat`, whether it
         makes an output beat; `first`, `last` and `end`, start of frame, end of line and end of
@@ -90,7 +91,10 @@ class Layouts:
     @cached_property
     def line(self):
         program, frame = self._program, self.frame.members
+        block = program.phases[1] * program.folding.px
         return data.StructLayout({
+            "pixels_after": signed(max(frame["out_width"].width, block.bit_length()) + 1),
+            "one_pixel": 1, "one_position": 1,
             **{name: frame[name] for name in ("last_column", "out_width", "bank")},
             **self._row_fields,
             "need": self.row_number, "first": 1, "last": 1,
@@ -136,7 +140,7 @@ class Layouts:
             **{name: group[name] for name in ("left", "right", "flag_position", "flag")
                if name in group},
             "first": 1, "last": 1, "empty": 1,
-            **({"short": 1} if program.looks_ahead else {}),
+            **({"short": 1} if program.looks_ahead else {"needs_credit": 1}),
         })
 
     @cached_property

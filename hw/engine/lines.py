@@ -2,12 +2,13 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
+from .delay import delay
 from .layouts import Layouts, up_to
 from .lookup import lookup
+from .pipeline_queue import PipelineQueue
 from .skid import SkidBuffer
-from .stream_register import StreamRegister
 from .tap_tables import TapTables
 
 __all__ = ["LineWalker"]
@@ -21,7 +22,7 @@ class LineWalker(wiring.Component):
     tables of the distance to the edge, so that taps outside the frame cost no cycle. Here are the
     row taps; `GroupWalker` finds the column taps.
 
-    Latency: a line is offered 6 cycles after its frame, and 3 cycles after `written` reaches the
+    Latency: a line is offered 8 cycles after its frame, and 3 cycles after `written` reaches the
     rows that it needs.
 
     Parameters
@@ -48,24 +49,14 @@ class LineWalker(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        line = self._layouts.line.members
-        below = self._place.members["below"]
-        common = {name: line[name] for name in (
-            "last_column", "out_width", "bank", "slot", "first", "last", "row_kind", "row_cut",
-            "weight", "parameters", *(["flag"] if "flag" in line else []))}
-        common |= {"end": self._layouts.row_number, "start": line["row_tap"],
-                   "hands_back": 1, "height": line["release"].members["rows"]}
-        lacking = signed(max(below.width, (2 * self._program.height).bit_length()) + 2)
-        m.submodules.found = found = StreamRegister(data.StructLayout({
-            **common, "phase": self._place.members["p"], "lacking": lacking, "kept": lacking,
-            "after": self._taps.after_shape}))
-        m.submodules.counted = counted = StreamRegister(data.StructLayout({
-            **common, "need": self._layouts.row_number, "row_tap": line["row_tap"],
-            "inside": line["row_taps"], "kept": line["release"].members["rows"]}))
-        self._walk(m, found.i)
-        self._count(m, found.o, counted.i)
-        self._complete(m, counted.o)
+        m.submodules.queue = queue = PipelineQueue(self._layouts.line, latency=self._PIPELINE)
+        frame, here = Signal(self._layouts.frame), Signal(self._place)
+        self._walk(m, frame, here, queue)
+        self._find(m, frame, here, queue)
+        self._wait_for_rows(m, queue.o)
         return m
+
+    _PIPELINE = 3  # cycles from the place of the walk to the line
 
     @property
     def _place(self):
@@ -79,12 +70,11 @@ class LineWalker(wiring.Component):
             "lines_left": frame["out_height"], "last": 1, "first": 1, "slot": frame["slot"],
         })
 
-    def _walk(self, m, o):
-        """Go from line to line; look up what depends on the phase."""
-        program, taps = self._program, self._taps
-        frame, here = Signal(self._layouts.frame), Signal(self._place)
+    def _walk(self, m, frame, here, queue):
+        """Go from line to line."""
+        program = self._program
         busy, advance, load = Signal(), Signal(), Signal()
-        m.d.comb += [advance.eq(busy & o.ready), o.valid.eq(busy),
+        m.d.comb += [advance.eq(busy & queue.room), queue.enter.eq(advance),
                      self.i.ready.eq(~busy | (advance & here.last)),
                      load.eq(self.i.valid & self.i.ready)]
         with m.If(advance):
@@ -96,7 +86,7 @@ class LineWalker(wiring.Component):
                              here.below.eq(here.below - 1),
                              here.slot.eq(Mux(here.slot == program.line_rows - 1, 0,
                                               here.slot + 1))]
-                with m.If(here.above < taps.most):
+                with m.If(here.above < self._taps.most):
                     m.d.sync += here.above.eq(here.above + 1)
         with m.If(load):
             new = self.i.payload
@@ -107,26 +97,67 @@ class LineWalker(wiring.Component):
         with m.If(self.i.ready):
             m.d.sync += busy.eq(self.i.valid)
 
-        # a phase without taps needs no row: as if its lowest tap were far above the frame
+    def _find(self, m, frame, here, queue):
+        """The line of this place, `_PIPELINE` cycles later."""
+        program, taps, line = self._program, self._taps, queue.i
+        block = program.phases[1] * program.folding.px
+
+        def later(value, cycles, name):
+            return delay(m, value, cycles, name=name)
+
+        # first cycle; a phase without taps needs no row: as if its tap were far above the frame
         highest = lookup(m, here.p, [max((*phase, -program.height)) for phase in
                                      program.bank.rows], name="highest")
+        lacking = later(here.below - highest, 1, "lacking")
+        after_this = later(here.below - program.reach[0][0], 1, "after_this")
+        start = later(taps.start(m, here.p, name="start"), 1, "start")
+        cut = later(taps.cut(m, here.p, here.above, name="cut"), 1, "cut")
+        after = taps.after(m, here.below, name="after")
+        end, last, phase = (later(value, 1, name) for value, name in (
+            (frame.end, "end"), (here.last, "last"), (here.p, "phase")))
+        height = later(frame.last_row + 1, 1, "height")
+        # second cycle
+        row_tap, needed = Signal.like(line.row_tap), Signal.like(line.need)
+        m.d.comb += [row_tap.eq(start + cut),
+                     needed.eq(end - Mux((lacking < 0) | last, 0, lacking))]
+        inside, cut_2 = later(taps.inside(m, phase, after, name="inside"), 1, "inside"), later(
+            cut, 1, "cut")
+        keeps = Signal.like(line.release.rows)
+        with m.If((after_this < 0) | last):
+            m.d.comb += keeps.eq(0)
+        with m.Elif(after_this > height):
+            m.d.comb += keeps.eq(height)
+        with m.Else():
+            m.d.comb += keeps.eq(after_this)
+        keeps, height = later(keeps, 1, "keeps"), later(height, 1, "height")
+        # third cycle: `kept` rows are those that the lines so far have left in the buffer
+        kept, row_taps = Signal.like(keeps), Signal.like(line.row_taps)
+        first, hands_back = later(here.first, 2, "first"), later(here.last_phase | here.last, 2,
+                                                                 "hands_back")
+        before = Mux(first, height, kept)
+        with m.If(later(queue.enter, 2, "entered")):
+            m.d.sync += kept.eq(Mux(hands_back, keeps, before))
+        with m.If(inside > cut_2):
+            m.d.comb += row_taps.eq(inside - cut_2)
         m.d.comb += [
-            *[o.payload[name].eq(frame[name]) for name in ("last_column", "out_width", "bank",
-                                                           "end")],
-            *[o.payload[name].eq(here[name]) for name in ("slot", "first", "last")],
-            o.payload.phase.eq(here.p), o.payload.hands_back.eq(here.last_phase | here.last),
-            o.payload.height.eq(frame.last_row + 1),
-            o.payload.lacking.eq(here.below - highest),
-            o.payload.kept.eq(here.below - program.reach[0][0]),
-            o.payload.row_cut.eq(taps.cut(m, here.p, here.above, name="cut")),
-            o.payload.start.eq(taps.start(m, here.p, name="start")),
-            o.payload.row_kind.eq(taps.kind(m, here.p, name="kind")),
-            o.payload.after.eq(taps.after(m, here.below, name="after")),
+            line.need.eq(later(needed, 2, "need")), line.row_tap.eq(later(row_tap, 2, "row_tap")),
+            line.row_taps.eq(later(row_taps, 1, "row_taps")), line.row_cut.eq(later(cut_2, 1,
+                                                                                    "cut")),
+            line.release.rows.eq(later(Mux(hands_back, before - keeps, 0), 1, "rows")),
+            line.release.frame.eq(later(last, 2, "last")),
+            line.row_kind.eq(later(taps.kind(m, here.p, name="kind"), 3, "kind")),
+            *[line[name].eq(later(here[name], 3, name)) for name in ("slot", "first", "last")],
+            *[line[name].eq(later(frame[name], 3, name)) for name in (
+                "last_column", "out_width", "bank")],
+            line.pixels_after.eq(later(frame.out_width - block, 3, "pixels_after")),
+            line.one_position.eq(later(frame.out_width <= block, 3, "one_position")),
+            line.one_pixel.eq(later(frame.out_width == 1, 3, "one_pixel")),
+            *[line[name].eq(later(value, 3, name))
+              for name, value in self._find_constants(m, here, frame).items()],
         ]
-        self._find_constants(m, here, frame, o.payload)
 
-    def _find_constants(self, m, here, frame, o):
-        """Where the constants of the row phase begin."""
+    def _find_constants(self, m, here, frame):
+        """Where the constants of the row phase begin: {field: address}."""
         program, layout = self._program, self._program.layout
         columns = sum(map(len, program.bank.columns))
 
@@ -139,58 +170,29 @@ class LineWalker(wiring.Component):
             padding = [0] * ((1 << len(here.p)) - len(weight))
             weight = weight + padding + [base + program.steps for base in weight]
         index = Cat(here.p, frame.bank) if program.loadable else here.p
-        m.d.comb += o.weight.eq(lookup(m, index, weight, name="weight"))
+        found = {"weight": lookup(m, index, weight, name="weight")}
         if program.looks_ahead:
-            m.d.comb += o.flag.eq(lookup(m, here.p, bases(program.flag_words), name="flag"))
+            found["flag"] = lookup(m, here.p, bases(program.flag_words), name="flag")
         if program.bank.per_phase_parameters:
-            m.d.comb += o.parameters.eq(lookup(
-                m, here.p, bases(1, lambda taps: program.phases[1]), name="parameters"))
+            found["parameters"] = lookup(m, here.p, bases(1, lambda taps: program.phases[1]),
+                                         name="parameters")
+        return found
 
-    def _count(self, m, i, o):
-        """From distances to numbers of rows and taps."""
-        m.d.comb += [o.valid.eq(i.valid), i.ready.eq(o.ready)]
-        found, counted = i.payload, o.payload
-        m.d.comb += [counted[name].eq(found[name]) for name in counted.shape().members
-                     if name in found.shape().members and name != "kept"]
+    def _wait_for_rows(self, m, i):
+        """Hold each line until its rows are there."""
+        held, held_valid, enough, go = Signal(self._layouts.line), Signal(), Signal(), Signal()
+        m.submodules.skid = skid = SkidBuffer(self._layouts.line)
         m.d.comb += [
-            counted.need.eq(found.end - Mux((found.lacking < 0) | found.last, 0, found.lacking)),
-            counted.row_tap.eq(found.start + found.row_cut),
-            counted.inside.eq(self._taps.inside(m, found.phase, found.after, name="inside")),
-        ]
-        with m.If((found.kept < 0) | found.last):
-            m.d.comb += counted.kept.eq(0)
-        with m.Elif(found.kept > found.height):
-            m.d.comb += counted.kept.eq(found.height)
-        with m.Else():
-            m.d.comb += counted.kept.eq(found.kept)
-
-    def _complete(self, m, i):
-        """Hold each line until its rows are there; tell how many rows it hands back."""
-        line, layout = Signal(self._layouts.line), self._layouts.line
-        held, held_valid, enough, go = Signal(layout), Signal(), Signal(), Signal()
-        m.submodules.skid = skid = SkidBuffer(layout)
-        kept = Signal.like(i.payload.kept)  # rows that the lines so far have left in the buffer
-        before = Mux(i.payload.first, i.payload.height, kept)
-        m.d.comb += [line[name].eq(i.payload[name]) for name in layout.members
-                     if name in i.payload.shape().members]
-        m.d.comb += [
-            line.row_taps.eq(Mux(i.payload.inside > i.payload.row_cut,
-                                 i.payload.inside - i.payload.row_cut, 0)),
-            line.release.rows.eq(Mux(i.payload.hands_back, before - i.payload.kept, 0)),
-            line.release.frame.eq(i.payload.last),
             go.eq(~held_valid | (enough & skid.i.ready)), i.ready.eq(go),
             skid.i.valid.eq(held_valid & enough), skid.i.payload.eq(held),
-            self.o.valid.eq(skid.o.valid), self.o.payload.eq(skid.o.payload),
-            skid.o.ready.eq(self.o.ready),
         ]
+        connect(m, skid.o, flipped(self.o))
         with m.If(go):
-            m.d.sync += [held.eq(line), held_valid.eq(i.valid)]
-            with m.If(i.valid):
-                m.d.sync += kept.eq(Mux(i.payload.hands_back, i.payload.kept, before))
+            m.d.sync += [held.eq(i.payload), held_valid.eq(i.valid)]
 
         def reached(need):
             distance = Signal(unsigned(len(need)), name="distance")
             m.d.comb += distance.eq(self.written - need)
             return ~distance[-1]
         # both candidates are compared, so that the choice is late and a line can go each cycle
-        m.d.sync += enough.eq(Mux(go, reached(line.need), reached(held.need)))
+        m.d.sync += enough.eq(Mux(go, reached(i.payload.need), reached(held.need)))

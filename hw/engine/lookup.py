@@ -6,7 +6,8 @@ __all__ = ["lookup", "clamp", "table"]
 
 
 def lookup(m, index, entries, *, name):
-    """Return a new signal that is `entries[index]`; the last entry also serves any index beyond."""
+    """Return a new signal that is `entries[index]`; the last entry serves any index beyond."""
+    entries = entries[:1 << len(index)]
     value = Signal(range(min([0, *entries]), max([1, *entries]) + 1), name=name)
     m.d.comb += value.eq(entries[-1])
     if len(set(entries)) == 1:
@@ -27,12 +28,22 @@ def table(m, row, column, entries, *, name):
 
 
 def clamp(m, value, low, high, *, name):
-    """Return a new signal: `value - low`, where `value` is first limited to low..high."""
-    limited = Signal(range(max(1, high - low) + 1), name=name)
-    with m.If(value <= low):
+    """Return a new signal: `value - low`, `value` limited to low..high, a cycle later."""
+    limited, rest = (Signal(range(max(1, high - low) + 1), name=name) for _ in range(2))
+    under, over = Signal(name=f"{name}_under"), Signal(name=f"{name}_over")
+    m.d.sync += [under.eq(~_reaches(value, low + 1)), over.eq(_reaches(value, high)),
+                 rest.eq(value - low)]
+    with m.If(under):
         m.d.comb += limited.eq(0)
-    with m.Elif(value >= high):
+    with m.Elif(over):
         m.d.comb += limited.eq(high - low)
     with m.Else():
-        m.d.comb += limited.eq(value - low)
+        m.d.comb += limited.eq(rest)
     return limited
+
+
+def _reaches(value, constant):
+    """`value >= constant`, signed: without the overflow logic that synthesis would add."""
+    size = constant % (1 << len(value) - 1)
+    return ~value[-1] & (value[:-1] >= size) if constant > 0 else \
+        ~value[-1] | (value[:-1] >= size)

@@ -75,8 +75,7 @@ class Sequencer(wiring.Component):
         m.submodules.gate = gate = IssueGate(program, credits=self._credits)
         m.d.comb += [
             frames.i.valid.eq(self.i_frame.valid), frames.i.payload.eq(self.i_frame.payload),
-            lines.written.eq(self.written), addresses.i.eq(taps.o),
-            gate.departure.eq(self.departure),
+            lines.written.eq(self.written), gate.departure.eq(self.departure),
         ]
         connect(m, frames.o, lines.i)
         connect(m, lines.o, groups.i)
@@ -94,16 +93,20 @@ class Sequencer(wiring.Component):
     def _issue_visits(self, m, taps, addresses, gate):
         """Every visit is a step. Returns what the next step hands back."""
         latency = self.latency(self._program)
+        m.submodules.next = following = SkidBuffer(self._layouts.visit)
+        step = following.o.payload
         m.d.comb += [
-            gate.needs_credit.eq(taps.o.first & taps.o.tag.beat), gate.last.eq(taps.o.last),
-            gate.go.eq(taps.o_valid & gate.may), taps.go.eq(gate.go),
-            self.o.lines.eq(addresses.o.lines), self.o.mac.rotate.eq(addresses.o.rotate),
-            self.o.mac.lanes.eq(addresses.o.lanes),
-            self.o.weight.eq(delay(m, taps.o.weight, latency, name="weight")),
-            *[self.o.mac[name].eq(delay(m, taps.o[name], latency, name=name))
+            following.i.valid.eq(taps.o_valid), following.i.payload.eq(taps.o),
+            taps.go.eq(taps.o_valid & following.i.ready),
+            gate.needs_credit.eq(step.needs_credit), gate.last.eq(step.last),
+            gate.go.eq(following.o.valid & gate.may), following.o.ready.eq(gate.may),
+            addresses.i.eq(step), self.o.lines.eq(addresses.o.lines),
+            self.o.mac.rotate.eq(addresses.o.rotate), self.o.mac.lanes.eq(addresses.o.lanes),
+            self.o.weight.eq(delay(m, step.weight, latency, name="weight")),
+            *[self.o.mac[name].eq(delay(m, step[name], latency, name=name))
               for name in ("tag", "first", "last")],
         ]
-        return taps.o.release
+        return step.release
 
     def _look_ahead(self, m, taps, addresses, gate):
         """The issuer takes what the look-ahead leaves. Returns what the next step hands back."""
@@ -112,7 +115,7 @@ class Sequencer(wiring.Component):
         connect(m, look_ahead.o, issuer.i)
         m.d.comb += [
             taps.go.eq(taps.o_valid & look_ahead.room),
-            look_ahead.i.eq(taps.o), look_ahead.i_valid.eq(taps.go),
+            addresses.i.eq(taps.o), look_ahead.i.eq(taps.o), look_ahead.i_valid.eq(taps.go),
             look_ahead.place.eq(addresses.o),
             self.flag_read.eq(look_ahead.flag_read), look_ahead.flag_data.eq(self.flag_data),
             gate.needs_credit.eq(issuer.first & issuer.tag.beat), gate.last.eq(issuer.last),

@@ -1,6 +1,5 @@
 """Which taps of a phase are inside the frame, as small tables of the distances to its edges."""
 
-from .layouts import up_to
 from .lookup import clamp, lookup, table
 
 __all__ = ["TapTables"]
@@ -21,8 +20,6 @@ class TapTables:
     ----------
     most : int
         From this distance on, no tap lies before the beginning.
-    after_shape : Shape
-        Of a distance to the end as `after` limits it.
     sizes : list of int
         Numbers of taps that phases have; a *kind* is an index into it.
     """
@@ -32,7 +29,6 @@ class TapTables:
         offsets = [d for taps in phases for d in taps]
         self.most = max(1, -min(offsets))
         self._low, self._high = min(0, *offsets) - 1, max(0, *offsets)
-        self.after_shape = up_to(self._high - self._low)
         self.sizes = sorted({len(taps) for taps in phases})
 
     def start(self, m, phase, *, name):
@@ -50,7 +46,7 @@ class TapTables:
                                         for taps in self._phases], name=name)
 
     def after(self, m, distance, *, name):
-        """A distance to the last position, limited to what `inside` wants to know."""
+        """A distance to the end, limited to what `inside` wants to know, a cycle later."""
         return clamp(m, distance, self._low, self._high, name=name)
 
     def inside(self, m, phase, after, *, name):

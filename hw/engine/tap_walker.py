@@ -88,6 +88,8 @@ class TapWalker(wiring.Component):
             m.d.comb += self.o.release.eq(group.release)
         if self._program.looks_ahead:
             m.d.comb += self.o.short.eq(last_word)
+        else:
+            m.d.comb += self.o.needs_credit.eq(self.o.first & group.tag.beat)
 
     def _next_word(self, group, ends):
         """Addresses: words lie one after the other, but between rows of taps some are left out."""
