@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .delay import delay
 from .layouts import Layouts, bank_of, up_to
-from .lookup import clamp, lookup, table
+from .lookup import clamp, lookup, reaches, table
 from .pipeline_queue import PipelineQueue
 from .tap_tables import TapTables
 
@@ -166,7 +166,7 @@ class GroupWalker(wiring.Component):
                 following.last_phase.eq(self._is_last_phase(0, here.pixels_after == 1)),
                 following.right.eq(here.right - px), following.pixels_left.eq(here.pixels_after),
                 following.pixels_after.eq(here.pixels_after - block),
-                following.last_position.eq(here.pixels_after <= block),
+                following.last_position.eq(~reaches(here.pixels_after, block + 1)),
                 following.parameters.eq(line.parameters), *[following[name].eq(line[name])
                                                        for name in self._pointers],
             ]

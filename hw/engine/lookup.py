@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Cat, Signal
 
-__all__ = ["lookup", "clamp", "table"]
+__all__ = ["lookup", "clamp", "reaches", "table"]
 
 
 def lookup(m, index, entries, *, name):
@@ -31,7 +31,7 @@ def clamp(m, value, low, high, *, name):
     """Return a new signal: `value - low`, `value` limited to low..high, a cycle later."""
     limited, rest = (Signal(range(max(1, high - low) + 1), name=name) for _ in range(2))
     under, over = Signal(name=f"{name}_under"), Signal(name=f"{name}_over")
-    m.d.sync += [under.eq(~_reaches(value, low + 1)), over.eq(_reaches(value, high)),
+    m.d.sync += [under.eq(~reaches(value, low + 1)), over.eq(reaches(value, high)),
                  rest.eq(value - low)]
     with m.If(under):
         m.d.comb += limited.eq(0)
@@ -42,8 +42,8 @@ def clamp(m, value, low, high, *, name):
     return limited
 
 
-def _reaches(value, constant):
-    """`value >= constant`, signed: without the overflow logic that synthesis would add."""
+def reaches(value, constant):
+    """`value >= constant` for a signed value: without the overflow logic that synthesis adds."""
     size = constant % (1 << len(value) - 1)
     return ~value[-1] & (value[:-1] >= size) if constant > 0 else \
         ~value[-1] | (value[:-1] >= size)
