@@ -47,7 +47,8 @@ class GroupWalker(wiring.Component):
         busy, room, advance, load = (Signal(name=name) for name in (
             "busy", "room", "advance", "load"))
         line = Signal(self._layouts.line)
-        here, following = Signal(self._place), Signal(self._place)
+        here, first, after, following = (Signal(self._place, name=name) for name in (
+            "here", "first", "after", "following"))
         ends = Signal(data.StructLayout({name: 1 for name in ("block", "position", "line")}))
         m.d.comb += [advance.eq(busy & room), self.i.ready.eq(~busy | (advance & ends.line)),
                      load.eq(self.i.valid & self.i.ready)]
@@ -55,9 +56,11 @@ class GroupWalker(wiring.Component):
             m.d.sync += busy.eq(self.i.valid)
         with m.If(load):
             m.d.sync += line.eq(self.i.payload)
-            self._begin(m, following, self.i.payload)
+            m.d.comb += following.eq(first)
         with m.Else():
-            self._advance(m, here, following, ends, line)
+            m.d.comb += following.eq(after)
+        self._begin(m, first, self.i.payload)
+        self._advance(m, here, after, ends, line)
         with m.If(load | advance):
             block = following.last_group & following.last_block
             position = block & following.last_phase
@@ -88,7 +91,9 @@ class GroupWalker(wiring.Component):
         """Where the walk is: group, block of channels, column phase, distances to the edges."""
         program, layouts = self._program, self._layouts
         line, layout, px = layouts.line.members, program.layout, program.folding.px
-        names = [f"{name}{of}" for name in self._positions for of in ("", "_column")]
+        # where the block of channels begins, and the pixels of this position and of the next one
+        names = {f"{name}{of}": layouts.group[name].shape for name in self._positions
+                 for of in ("", "_column", "_next")}
         return data.StructLayout({
             "first": 1, "last_group": 1, "last_block": 1, "last_phase": 1, "last_position": 1,
             "g": up_to(layout.block_outputs - 1), "b": up_to(layout.blocks - 1),
@@ -100,7 +105,7 @@ class GroupWalker(wiring.Component):
                                 up_to(px).width) + 2),
             "parameters": line["parameters"],
             **{name: line[name] for name in self._pointers},
-            **{name: layouts.group[name.removesuffix("_column")].shape for name in names},
+            **names,
         })
 
     def _begin(self, m, following, line):
@@ -120,6 +125,8 @@ class GroupWalker(wiring.Component):
             *[following[name].eq(line[name]) for name in self._pointers],
             *[following[f"{name}{of}"].eq(0) for name in self._positions
               for of in ("", "_column")],
+            *[following[f"{name}_next"].eq(layout.blocks * words)
+              for name, words in self._positions.items()],
         ]
 
     def _kind(self, phase):
@@ -138,6 +145,8 @@ class GroupWalker(wiring.Component):
         m.d.comb += [following.eq(here), following.first.eq(0), following.g.eq(here.g + 1),
                      following.parameters.eq(here.parameters + 1),
                      following.last_group.eq(here.g + 2 >= layout.block_outputs)]
+        kinds = [self._kind((q + 1) % program.phases[1]) for q in range(program.phases[1])]
+        next_kind = lookup(m, here.q, kinds, name="next_kind")
         for name, words in self._pointers.items():
             size = table(m, here.kind, line.row_kind, [[x * y * words for y in self._row_kinds]
                                                        for x in taps.sizes], name=f"{name}_size")
@@ -149,11 +158,10 @@ class GroupWalker(wiring.Component):
             for name, words in self._positions.items():
                 m.d.comb += following[name].eq(here[name] + words)
         with m.If(ends.block):
-            kinds = [self._kind((q + 1) % program.phases[1]) for q in range(program.phases[1])]
             m.d.comb += [
                 following.b.eq(0), following.last_block.eq(layout.blocks == 1),
                 following.q.eq(here.q + 1),
-                following.kind.eq(lookup(m, here.q, kinds, name="next_kind")),
+                following.kind.eq(next_kind),
                 following.last_phase.eq((here.q + 2 == program.phases[1]) | (
                     (px == 1) & here.last_position & (here.pixels_left == here.q + 2))),
                 *[following[name].eq(here[f"{name}_column"]) for name in self._positions],
@@ -171,9 +179,9 @@ class GroupWalker(wiring.Component):
                                                        for name in self._pointers],
             ]
             for name, words in self._positions.items():
-                column = Signal.like(here[name], name=f"next_{name}")
-                m.d.comb += column.eq(here[f"{name}_column"] + layout.blocks * words)
-                m.d.comb += [following[name].eq(column), following[f"{name}_column"].eq(column)]
+                column = here[f"{name}_next"]
+                m.d.comb += [following[name].eq(column), following[f"{name}_column"].eq(column),
+                             following[f"{name}_next"].eq(column + layout.blocks * words)]
             with m.If(here.left < max(1, px - program.reach[1][0])):
                 m.d.comb += following.left.eq(here.left + px)
 

@@ -33,9 +33,9 @@ class SkidBuffer(wiring.Component):
         m.d.comb += self.i.ready.eq(~spare_valid)
         with m.If(~spare_valid):
             m.d.sync += spare.eq(self.i.payload)
+        # one expression, or synthesis makes a reset of it, which is slow to reach
+        m.d.sync += spare_valid.eq((spare_valid | self.i.valid) & self.o.valid & ~self.o.ready)
         with m.If(~self.o.valid | self.o.ready):
-            m.d.sync += [self.o.valid.eq(self.i.valid | spare_valid), spare_valid.eq(0),
+            m.d.sync += [self.o.valid.eq(self.i.valid | spare_valid),
                          self.o.payload.eq(Mux(spare_valid, spare, self.i.payload))]
-        with m.Else():
-            m.d.sync += spare_valid.eq(spare_valid | self.i.valid)
         return m
