@@ -96,6 +96,7 @@ class GroupWalker(wiring.Component):
                  for of in ("", "_column", "_next")}
         return data.StructLayout({
             "first": 1, "last_group": 1, "last_block": 1, "last_phase": 1, "last_position": 1,
+            "next_is_last": 1,
             "g": up_to(layout.block_outputs - 1), "b": up_to(layout.blocks - 1),
             "q": up_to(program.phases[1] - 1), "kind": up_to(len(self._taps.sizes) - 1),
             "left": layouts.left, "pixels_left": line["out_width"],
@@ -121,6 +122,7 @@ class GroupWalker(wiring.Component):
             following.last_phase.eq(self._is_last_phase(0, line.one_pixel)),
             following.pixels_after.eq(line.pixels_after),
             following.last_position.eq(line.one_position),
+            following.next_is_last.eq(line.two_positions),
             following.parameters.eq(line.parameters),
             *[following[name].eq(line[name]) for name in self._pointers],
             *[following[f"{name}{of}"].eq(0) for name in self._positions
@@ -174,7 +176,8 @@ class GroupWalker(wiring.Component):
                 following.last_phase.eq(self._is_last_phase(0, here.pixels_after == 1)),
                 following.right.eq(here.right - px), following.pixels_left.eq(here.pixels_after),
                 following.pixels_after.eq(here.pixels_after - block),
-                following.last_position.eq(~reaches(here.pixels_after, block + 1)),
+                following.last_position.eq(here.next_is_last),
+                following.next_is_last.eq(~reaches(here.pixels_after, 2 * block + 1)),
                 following.parameters.eq(line.parameters), *[following[name].eq(line[name])
                                                        for name in self._pointers],
             ]

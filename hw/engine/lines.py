@@ -151,6 +151,7 @@ class LineWalker(wiring.Component):
                 "last_column", "out_width", "bank")],
             line.pixels_after.eq(later(frame.out_width - block, 3, "pixels_after")),
             line.one_position.eq(later(frame.out_width <= block, 3, "one_position")),
+            line.two_positions.eq(later(frame.out_width <= 2 * block, 3, "two_positions")),
             line.one_pixel.eq(later(frame.out_width == 1, 3, "one_pixel")),
             *[line[name].eq(later(value, 3, name))
               for name, value in self._find_constants(m, here, frame).items()],
