@@ -53,7 +53,8 @@ class IssueGate(wiring.Component):
             self.may.eq((some | ~self.needs_credit) & (free | ~self.last)),
         ]
         # both outcomes are compared, so that the choice is late
-        m.d.sync += [credits.eq(credits + (departed - take)), some.eq(Mux(take, total[1:].any(), total.any()))]
+        m.d.sync += [credits.eq(credits + (departed - take)),
+                     some.eq(Mux(take, total[1:].any(), total.any()))]
         with m.If(self.go & self.last):
             m.d.sync += [wait.eq(self._interval - 1), free.eq(self._interval == 1)]
         with m.Elif(~free):
