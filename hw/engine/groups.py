@@ -59,6 +59,7 @@ class GroupWalker(wiring.Component):
             m.d.comb += following.eq(first)
         with m.Else():
             m.d.comb += following.eq(after)
+        m.d.comb += following.first.eq(load & self.i.payload.first)
         self._begin(m, first, self.i.payload)
         self._advance(m, here, after, ends, line)
         with m.If(load | advance):
@@ -114,7 +115,7 @@ class GroupWalker(wiring.Component):
         program, px = self._program, self._program.folding.px
         layout = program.layout
         m.d.comb += [
-            following.first.eq(line.first), following.left.eq(px - 1),
+            following.left.eq(px - 1),
             following.right.eq(line.last_column), following.g.eq(0),
             following.last_group.eq(layout.block_outputs == 1), following.b.eq(0),
             following.last_block.eq(layout.blocks == 1), following.q.eq(0),
@@ -144,7 +145,7 @@ class GroupWalker(wiring.Component):
         """Go to the next group."""
         program, px = self._program, self._program.folding.px
         layout, block, taps = program.layout, program.phases[1] * px, self._taps
-        m.d.comb += [following.eq(here), following.first.eq(0), following.g.eq(here.g + 1),
+        m.d.comb += [following.eq(here), following.g.eq(here.g + 1),
                      following.parameters.eq(here.parameters + 1),
                      following.last_group.eq(here.g + 2 >= layout.block_outputs)]
         kinds = [self._kind((q + 1) % program.phases[1]) for q in range(program.phases[1])]

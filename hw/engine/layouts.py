@@ -93,7 +93,7 @@ class Layouts:
         program, frame = self._program, self.frame.members
         block = program.phases[1] * program.folding.px
         return data.StructLayout({
-            "pixels_after": signed(max(frame["out_width"].width, block.bit_length()) + 1),
+            "pixels_after": signed(max(frame["out_width"].width, (2 * block).bit_length()) + 1),
             "one_pixel": 1, "one_position": 1, "two_positions": 1,
             **{name: frame[name] for name in ("last_column", "out_width", "bank")},
             **self._row_fields,
