@@ -1,0 +1,190 @@
+"""Forms of the primitives on Lattice ECP5: `MULT18X18D` and `DP16KD`."""
+
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal, signed
+from amaranth.utils import ceil_log2
+
+from .pipeline import delayed
+
+__all__ = ["Multiplier", "MultiplierPair", "BlockMemory", "PAIR_BLOCKS", "memory_blocks"]
+
+PAIR_BLOCKS = 1     # of a MultiplierPair
+
+OPERAND = signed(18)
+OVERLAP = 10    # place of the second of two products that overlap
+BORROWED = 6    # and bits by which they do
+ASPECTS = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
+ADDRESS_BITS = 14
+LUT_DEPTH = 32              # deepest memory that may be LUT RAM: a 2-input mux after 16 words
+LUT_CELLS = 16              # 16 x 4 bit cells that are worth one block
+
+
+def scalars(kind, name, value):
+    """Connections of a port whose bits are ports of their own."""
+    return {f"{kind}_{name}{n}": bit for n, bit in enumerate(value)}
+
+
+def _multiplier(m, a, b):
+    """Signed product by one block with all its registers, three cycles after its operands."""
+    operands = {}
+    for name, value in (("A", a), ("B", b)):
+        wide = Signal(OPERAND, name=f"block_{name.lower()}")
+        m.d.comb += wide.eq(value)
+        operands |= scalars("i", name, wide) | {f"i_SIGNED{name}": Const(1),
+                                                f"i_SOURCE{name}": Const(0)}
+    product = Signal(signed(36))
+    # nextpnr's timing knows no path inside the block, so that all registers must be in use
+    registers = {f"p_REG_{name}_CLK": "CLK0" for name in ("INPUTA", "INPUTB", "PIPELINE", "OUTPUT")}
+    m.submodules.block = Instance(
+        "MULT18X18D", **registers, **operands, **scalars("o", "P", product),
+        p_GSR="DISABLED", i_CLK0=ClockSignal(), i_CE0=Const(1), i_RST0=Const(0))
+    return product
+
+
+def Multiplier(c):
+    """One block, and a register after it."""
+    m = Module()
+    # what leaves the block takes long to get away
+    m.d.comb += c.p.eq(delayed(m, _multiplier(m, c.a, c.b)[:len(c.p)], "product"))
+    return m
+
+
+def MultiplierPair(c):
+    """One block for both products: `a * (b1 * 2**shift + b0)`.
+
+    Where the products do not overlap, the upper one only lacks the borrow of the lower one. Where
+    they do, by 6 bits, these are in `a * b1` modulo 64, which look-up tables know by themselves.
+    """
+    m = Module()
+    bits = len(c.p0)
+    overlaps = bits + len(c.b1) >= len(Const(0, OPERAND))
+    shift = OVERLAP if overlaps else bits
+    low = Signal(signed(shift))
+    m.d.comb += low.eq(c.b0)
+    high = Signal(signed(18 - shift))
+    m.d.comb += high.eq(c.b1 - c.b0[-1])
+    packed = delayed(m, Cat(low, high).as_signed(), "packed")
+    a = delayed(m, c.a, "a_in")
+    product = delayed(m, _multiplier(m, a, packed), "product")
+    lower, upper = product[:shift], product[shift:shift + bits]
+    if overlaps:
+        residue = _residue(m, a, delayed(m, c.b1, "b1_in"))
+        p0, p1 = _separated(m, len(c.p0), lower, upper, delayed(m, residue, "residue", 2))
+    else:
+        corrected = (upper + lower[-1])[:bits]
+        p0, p1 = delayed(m, delayed(m, lower, "lower"), "p0_out"), delayed(
+            m, delayed(m, corrected, "upper"), "p1_out")
+    m.d.comb += [c.p0.eq(p0.as_signed()), c.p1.eq(p1.as_signed())]
+    return m
+
+
+def _separated(m, bits, lower, upper, residue):
+    """Both products, two cycles later: `upper` is p1 + (p0 >> 10), and `residue` p1 modulo 64."""
+    # p0 >> 10 lies in [-32, 31], so that six bits of it are all
+    difference = delayed(m, (upper[:BORROWED] - residue)[:BORROWED + 1], "difference")
+    above, below = delayed(m, upper[BORROWED:], "above"), delayed(m, lower, "below")
+    residue = delayed(m, residue, "residue_last")
+    # 1 if the sum of the residue and p0 >> 10 is over 63, -1 if it is negative
+    carry = Cat(difference[-1] ^ difference[-2], difference[-1] & ~difference[-2]).as_signed()
+    p0 = delayed(m, Cat(below, difference[:BORROWED])[:bits], "p0_out")
+    p1 = delayed(m, Cat(residue, (above.as_signed() + carry)[:len(above)]), "p1_out")
+    return p0, p1
+
+
+def _residue(m, a, b):
+    """`a * b` modulo 64, two cycles later, of look-up tables."""
+    low = Signal(signed(BORROWED), name="a_low")
+    m.d.comb += low.eq(a)
+    rows = []
+    for n in range(0, BORROWED, 2):
+        bits = BORROWED - n
+        row = Mux(b[n], low[:bits], 0) + (Mux(b[n + 1], low[:bits - 1], 0) << 1)
+        rows.append(delayed(m, row[:bits], f"row_{n // 2}") << n)
+    return delayed(m, sum(rows)[:BORROWED], "residue_sum")
+
+
+def memory_blocks(width, depth):
+    """Block RAMs of a `BlockMemory`: none where LUT RAM is the better choice."""
+    columns, rows, _, _ = _cut(width, depth)
+    cells = -(-width // 4) * -(-depth // 16)
+    return 0 if depth <= LUT_DEPTH and cells <= LUT_CELLS * columns * rows else columns * rows
+
+
+def _cut(width, depth):
+    """Fewest blocks (columns, rows, width and depth of each); of equals those of fewest rows."""
+    cuts = [(-(-width // bits), -(-depth // words), bits, words) for bits, words in ASPECTS]
+    return min(cuts, key=lambda cut: (cut[0] * cut[1], cut[1]))
+
+
+def BlockMemory(c):
+    """Blocks with their output register; several rows are told apart after it."""
+    width, depth = len(c.r_data), c.depth
+    if not memory_blocks(width, depth):
+        return None     # Yosys infers LUT RAM, and the output register is in the same slices
+    m = Module()
+    columns, rows, bits, words = _cut(width, depth)
+    inner = ceil_log2(words)
+    row = delayed(m, c.r_addr[inner:], "row", c.LATENCY)
+    found = []
+    for y in range(rows):
+        data = []
+        for x in range(columns):
+            part = slice(x * bits, (x + 1) * bits)
+            init = [word >> part.start & (1 << bits) - 1 for word in c.init[y * words:][:words]]
+            enable = c.w_en & (c.w_addr[inner:] == y)
+            m.submodules[f"block_{y}_{x}"], read = _block(
+                bits, words, init, c.r_addr[:inner], enable, c.w_addr[:inner], c.w_data[part])
+            data.append(read)
+        found.append(Cat(data))
+    with m.Switch(row):
+        for y, word in enumerate(found):
+            with m.Case(y):
+                m.d.comb += c.r_data.eq(word)
+    return m
+
+
+def _block(bits, words, init, r_addr, w_en, w_addr, w_data):
+    """One block, written by port A and read by port B: (instance, what is read)."""
+    lanes = ADDRESS_BITS - ceil_log2(words)
+    # the lowest bits of the write address of a wide word enable 9 bits each
+    enables = {36: w_en.replicate(4), 18: Const(3, 2)}.get(bits, Const(0, 0))
+    wide, read = bits > 18, Signal(bits)
+    parameters = {f"p_INITVAL_{n:02X}": value for n, value in _initial_values(bits, init)}
+    return Instance(
+        "DP16KD", **parameters,
+        p_DATA_WIDTH_A=bits, p_DATA_WIDTH_B=bits, p_GSR="DISABLED", p_RESETMODE="SYNC",
+        p_REGMODE_A="OUTREG" if wide else "NOREG", p_REGMODE_B="OUTREG",
+        **scalars("i", "ADA", _padded(Cat(_padded(enables, lanes), w_addr), ADDRESS_BITS)),
+        **scalars("i", "ADB", _padded(Cat(Const(0, lanes), r_addr), ADDRESS_BITS)),
+        **scalars("i", "DIA", _padded(w_data[:18], 18)),
+        **scalars("i", "DIB", _padded(w_data[18:], 18)),
+        **scalars("o", "DOA" if wide else "DOB", read[:18]),
+        **scalars("o", "DOB", read[18:]),
+        i_WEA=Const(1) if wide else w_en, i_WEB=Const(0),
+        **{f"i_{name}{port}": value for port in "AB" for name, value in (
+            ("CLK", ClockSignal()), ("CE", Const(1)), ("OCE", Const(1)), ("RST", Const(0)))},
+        **scalars("i", "CSA", Const(0, 3)), **scalars("i", "CSB", Const(0, 3))), read
+
+
+def _padded(value, bits):
+    """A value of that many bits, zeros above."""
+    return Cat(value, Const(0, bits))[:bits]
+
+
+def _initial_values(bits, init):
+    """(number, value) of the parameters that are not zero: 16 units of 20 bits, the upper 2 unused.
+
+    A unit is half a word of 36 bits, a word of 18, two of 9, or twice 9 bits of which narrower
+    words take 8.
+    """
+    per_unit = {36: 1, 18: 1, 9: 2}.get(bits, 16 // bits)
+    values = {}
+    for n, word in enumerate(init):
+        for half in range(2 if bits == 36 else 1):
+            unit, place = (2 * n + half, 0) if bits == 36 else divmod(n, per_unit)
+            offset = place * bits
+            if bits < 9:
+                offset += offset // 8   # bit 8 of each half is unused
+            number, unit = divmod(unit, 16)
+            values[number] = values.get(number, 0) | (
+                word >> 18 * half & (1 << min(bits, 18)) - 1) << 20 * unit + offset
+    return [(number, Const(value, 320)) for number, value in values.items() if value]

@@ -1,0 +1,99 @@
+"""Forms of the primitives on Lattice iCE40: `SB_MAC16`, of which the UltraPlus have eight.
+
+Block memories stay inferred, as `SB_RAM40_4K`, which has no output register to pack. Its large
+`SB_SPRAM256KA` cannot stand for a `BlockMemory`: it has a single port.
+"""
+
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal, signed
+
+from .pipeline import delayed
+
+__all__ = ["Multiplier", "MultiplierPair", "PAIR_BLOCKS", "PART_BITS", "memory_blocks",
+           "multiplier_blocks"]
+
+PAIR_BLOCKS = 1     # of a MultiplierPair
+PART_BITS = 16      # unsigned bits of an operand of a block
+ASPECTS = ((16, 256), (8, 512), (4, 1024), (2, 2048))
+
+
+def _block(m, ports, **parameters):
+    """An instance with all its registers: nextpnr does not time what is in a block."""
+    output = Signal(32)
+    zeros = {f"i_{name}": Const(0) for name in (
+        "AHOLD", "BHOLD", "CHOLD", "DHOLD", "IRSTTOP", "IRSTBOT", "ORSTTOP", "ORSTBOT", "OLOADTOP",
+        "OLOADBOT", "ADDSUBTOP", "ADDSUBBOT", "OHOLDTOP", "OHOLDBOT", "CI", "ACCUMCI",
+        "SIGNEXTIN")}
+    registers = {f"p_{name}": Const(1) for name in (
+        "A_REG", "B_REG", "C_REG", "D_REG", "TOP_8x8_MULT_REG", "BOT_8x8_MULT_REG",
+        "PIPELINE_16x16_MULT_REG1", "PIPELINE_16x16_MULT_REG2")}
+    selects = {f"p_{half}OUTPUT_SELECT": Const(1, 2) for half in ("TOP", "BOT")}
+    # the addend is C or D, not the sum before
+    addends = {f"p_{half}ADDSUB_UPPERINPUT": Const(1) for half in ("TOP", "BOT")}
+    m.submodules.block = Instance(
+        "SB_MAC16", **zeros, **registers, **selects, **addends,
+        **{f"p_{name}": value for name, value in parameters.items()},
+        **{f"i_{name}": value for name, value in ports.items()},
+        i_CLK=ClockSignal(), i_CE=Const(1), o_O=output)
+    return output
+
+
+def _fits(shape):
+    return shape.width <= 16
+
+
+def multiplier_blocks(a, b):
+    """Blocks of a `Multiplier`."""
+    return 1 if _fits(Const(0, a).shape()) and _fits(Const(0, b).shape()) else None
+
+
+def Multiplier(c):
+    """One block as 16 x 16 bits, if the operands fit."""
+    a, b = c.a.shape(), c.b.shape()
+    if not multiplier_blocks(a, b):
+        return None
+    m = Module()
+    operands = {}
+    for name, value in (("A", c.a), ("B", c.b)):
+        operands[name] = Signal(type(value.shape())(16, value.shape().signed), name=name.lower())
+        m.d.comb += operands[name].eq(value)
+    product = _block(m, operands | {"C": Const(0, 16), "D": Const(0, 16)},
+                     A_SIGNED=Const(a.signed), B_SIGNED=Const(b.signed), MODE_8x8=Const(0),
+                     TOPADDSUB_LOWERINPUT=Const(2, 2), BOTADDSUB_LOWERINPUT=Const(2, 2),
+                     TOPADDSUB_CARRYSELECT=Const(0, 2), BOTADDSUB_CARRYSELECT=Const(0, 2))
+    m.d.comb += c.p.eq(product)
+    return m
+
+
+def MultiplierPair(c):
+    """One block as twice 8 x 8 bits: of `a` without its lowest bit, for which the block adds `b`.
+
+    The block takes three cycles; those that are left over are spent before it.
+    """
+    m = Module()
+    wait = c.LATENCY - 3
+    a = Signal(signed(9))
+    m.d.comb += a.eq(c.a)
+    a = delayed(m, a, "a_in", wait)
+    ports, lowest = {"A": a[1:].replicate(2)}, []
+    for half, value in (("b1", c.b1), ("b0", c.b0)):
+        wide = Signal(signed(8), name=half)
+        m.d.comb += wide.eq(value)
+        operand = delayed(m, wide, f"{half}_in", wait)
+        extra = delayed(m, Mux(a[0], operand, 0), f"{half}_extra")
+        addend = Signal(signed(16), name=f"{half}_addend")
+        m.d.comb += addend.eq(extra.as_signed() >> 1)
+        ports[half] = operand
+        ports["C" if half == "b1" else "D"] = addend
+        lowest.append(delayed(m, extra[0], f"{half}_lowest", 2))
+    ports["B"] = Cat(ports.pop("b0"), ports.pop("b1"))
+    sums = _block(m, ports, A_SIGNED=Const(1), B_SIGNED=Const(1), MODE_8x8=Const(1),
+                  TOPADDSUB_LOWERINPUT=Const(1, 2), BOTADDSUB_LOWERINPUT=Const(1, 2),
+                  TOPADDSUB_CARRYSELECT=Const(0, 2), BOTADDSUB_CARRYSELECT=Const(0, 2))
+    m.d.comb += [c.p1.eq(Cat(lowest[0], sums[16:]).as_signed()),
+                 c.p0.eq(Cat(lowest[1], sums[:16]).as_signed())]
+    return m
+
+
+def memory_blocks(width, depth):
+    """Block RAMs of a `BlockMemory`."""
+    return min(-(-width // bits) * -(-depth // words) for bits, words in ASPECTS)
