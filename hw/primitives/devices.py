@@ -4,7 +4,7 @@ from pathlib import Path
 
 from . import ecp5, ice40
 
-__all__ = ["DEVICES", "Device", "elaborated", "models", "number"]
+__all__ = ["DEVICES", "Device", "elaborated", "number"]
 
 MODELS = Path(__file__).with_name("models")
 
@@ -12,17 +12,22 @@ MODELS = Path(__file__).with_name("models")
 class Device:
     """A device family, to be passed as `platform` where a design is converted.
 
+    `models` are the files with a simulation model of each cell, to go with the Verilog.
+
     Parameters
     ----------
     name : str
+    cells : tuple of str
+        The vendor cells that its forms instantiate.
     family : module
         Has, for each primitive with a form of its own, a function with the primitive's name that
         returns the form as a `Module`, or None where the portable form is the better one; and,
         for each number that depends on the device, a function with the number's name.
     """
 
-    def __init__(self, name, family=None):
+    def __init__(self, name, cells=(), family=None):
         self.name = name
+        self.models = [MODELS / f"{cell}.v" for cell in cells]
         self._family = family
 
     def form(self, primitive):
@@ -36,7 +41,7 @@ class Device:
 
 
 DEVICES = {device.name: device for device in (
-    Device("generic"), Device("ecp5", ecp5), Device("ice40", ice40))}
+    Device("generic"), Device("ecp5", ecp5.CELLS, ecp5), Device("ice40", ice40.CELLS, ice40))}
 
 
 def elaborated(primitive, platform):
@@ -53,9 +58,3 @@ def number(device, name, portable):
     device = DEVICES[device] if isinstance(device, str) else device
     found = device.number(name) if isinstance(device, Device) else None
     return portable if found is None else found
-
-
-def models(text):
-    """Files with the simulation models of the vendor cells in some Verilog."""
-    cells = {line.split()[0] for line in text.splitlines() if line.strip()}
-    return [file for file in sorted(MODELS.glob("*.v")) if file.stem in cells]

@@ -5,8 +5,10 @@ from amaranth.utils import ceil_log2
 
 from .pipeline import delayed
 
-__all__ = ["Multiplier", "MultiplierPair", "BlockMemory", "PAIR_BLOCKS", "memory_blocks"]
+__all__ = ["CELLS", "PAIR_BLOCKS", "BlockMemory", "Multiplier", "MultiplierPair",
+           "memory_blocks"]
 
+CELLS = ("DP16KD", "MULT18X18D")
 PAIR_BLOCKS = 1     # of a MultiplierPair
 
 OPERAND = signed(18)
@@ -123,7 +125,6 @@ def BlockMemory(c):
     m = Module()
     columns, rows, bits, words = _cut(width, depth)
     inner = ceil_log2(words)
-    row = delayed(m, c.r_addr[inner:], "row", c.LATENCY)
     found = []
     for y in range(rows):
         data = []
@@ -135,7 +136,10 @@ def BlockMemory(c):
                 bits, words, init, c.r_addr[:inner], enable, c.w_addr[:inner], c.w_data[part])
             data.append(read)
         found.append(Cat(data))
-    with m.Switch(row):
+    if rows == 1:
+        m.d.comb += c.r_data.eq(found[0])
+        return m
+    with m.Switch(delayed(m, c.r_addr[inner:], "row", c.LATENCY)):
         for y, word in enumerate(found):
             with m.Case(y):
                 m.d.comb += c.r_data.eq(word)

@@ -8,9 +8,10 @@ from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal,
 
 from .pipeline import delayed
 
-__all__ = ["Multiplier", "MultiplierPair", "PAIR_BLOCKS", "PART_BITS", "memory_blocks",
-           "multiplier_blocks"]
+__all__ = ["CELLS", "PAIR_BLOCKS", "PART_BITS", "Multiplier", "MultiplierPair",
+           "memory_blocks", "multiplier_blocks"]
 
+CELLS = ("SB_MAC16",)
 PAIR_BLOCKS = 1     # of a MultiplierPair
 PART_BITS = 16      # unsigned bits of an operand of a block
 ASPECTS = ((16, 256), (8, 512), (4, 1024), (2, 2048))

@@ -198,5 +198,5 @@ class WideMultiplier(wiring.Component):
             m.d.comb += total.eq(sum(row))
             rows.append(delayed(m, total, name) << y)
         total = Signal.like(self.p)
-        m.d.comb += [total.eq(sum(rows)), self.p.eq(delayed(m, total, "product"))]
+        m.d.comb += [total.eq(sum(rows)), self.p.eq(delayed(m, total, "total_out"))]
         return m

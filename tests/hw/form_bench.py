@@ -6,7 +6,7 @@ import subprocess
 from amaranth.back import verilog
 
 from hw.export import initial_blocks
-from hw.primitives.devices import DEVICES, models
+from hw.primitives.devices import DEVICES
 from sim import toolchain
 from sim.verilator import COMPILE
 
@@ -96,7 +96,7 @@ def clocked_verilog(dut, inputs, outputs, *, device, directory):
     (directory / "rows.hex").write_text("".join(rows))
     (directory / "top.v").write_text(text + bench)
     toolchain.run(["iverilog", "-o", directory / "top.vvp", "-s", "bench", directory / "top.v",
-                   *models(text)], os.environ, "Icarus Verilog rejects the form")
+                   *_models(device)], os.environ, "Icarus Verilog rejects the form")
     seen = []
     for line in subprocess.run(["vvp", "-n", "top.vvp"], cwd=directory, check=True, text=True,
                                capture_output=True).stdout.split():
@@ -141,8 +141,8 @@ def difference(first, second, inputs, outputs, *, avoided=None, model_cache, dir
         ports_1=f"{operands}, {_ports(outputs, widths, 'x')}",
         ports_2=f"{operands}, {_ports(outputs, widths, 'y')}")
     source = directory / "both.v"
-    cells = [file.read_text() for file in models("".join(texts))]
-    source.write_text("".join([*texts, *cells, both]))
+    cells = {file: file.read_text() for _, device in (first, second) for file in _models(device)}
+    source.write_text("".join([*texts, *cells.values(), both]))
     toolchain.verilator(*VERILATE, "--Mdir", directory / "generated", source)
     unit = directory / "unit.cc"
     unit.write_text("".join(f'#include "{file}"\n' for file in sorted(
@@ -163,6 +163,10 @@ def difference(first, second, inputs, outputs, *, avoided=None, model_cache, dir
         found[name] = at & (1 << widths[name]) - 1
         at >>= widths[name]
     return found
+
+
+def _models(device):
+    return DEVICES[device].models if device else []
 
 
 def _reset(text):

@@ -8,7 +8,7 @@ from amaranth.hdl import signed, unsigned
 from form_bench import clocked_verilog, difference, exported
 
 from hw.primitives import ecp5
-from hw.primitives.devices import DEVICES, MODELS, models
+from hw.primitives.devices import DEVICES, MODELS
 from hw.primitives.memory import BlockMemory
 from hw.primitives.multiplier import LutMultiplier, Multiplier, MultiplierPair, WideMultiplier
 from sim import toolchain
@@ -127,7 +127,7 @@ def test_a_mode_without_a_model_ends_the_simulation(change, tmp_path, monkeypatc
     source.write_text(text.replace(old, new) + "module bench; reg clk = 0; "
                       "top dut (.clk(clk)); initial begin #1 clk = 1; #1 $finish; end endmodule\n")
     target = tmp_path / "top.vvp"
-    toolchain.run(["iverilog", "-g2012", "-o", target, "-s", "bench", source, *models(text)],
+    toolchain.run(["iverilog", "-o", target, "-s", "bench", source, *DEVICES["ecp5"].models],
                   None, "rejected")
     with pytest.raises(RuntimeError, match="MULT18X18D: a mode without a model"):
         toolchain.run(["vvp", "-n", target], None, "error")
