@@ -1,14 +1,15 @@
 """Forms of the primitives on Lattice ECP5: `MULT18X18D` and `DP16KD`."""
 
-from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Signal, signed
 from amaranth.utils import ceil_log2
 
 from .pipeline import delayed
+from .tiles import cut, tiled
 
 __all__ = ["CELLS", "PAIR_BLOCKS", "BlockMemory", "Multiplier", "MultiplierPair",
            "memory_blocks"]
 
-CELLS = ("DP16KD", "MULT18X18D")
+CELLS = ("CCU2C", "DP16KD", "MULT18X18D")
 PAIR_BLOCKS = 1     # of a MultiplierPair
 
 OPERAND = signed(18)
@@ -70,7 +71,7 @@ def MultiplierPair(c):
     lower, upper = product[:shift], product[shift:shift + bits]
     if overlaps:
         residue = _residue(m, a, delayed(m, c.b1, "b1_in"))
-        p0, p1 = _separated(m, len(c.p0), lower, upper, delayed(m, residue, "residue", 2))
+        p0, p1 = _separated(m, len(c.p0), lower, upper, delayed(m, residue, "residue_late"))
     else:
         corrected = (upper + lower[-1])[:bits]
         p0, p1 = delayed(m, delayed(m, lower, "lower"), "p0_out"), delayed(
@@ -93,56 +94,51 @@ def _separated(m, bits, lower, upper, residue):
 
 
 def _residue(m, a, b):
-    """`a * b` modulo 64, two cycles later, of look-up tables."""
+    """`a * b` modulo 64, three cycles later, of look-up tables."""
     low = Signal(signed(BORROWED), name="a_low")
     m.d.comb += low.eq(a)
     rows = []
     for n in range(0, BORROWED, 2):
         bits = BORROWED - n
-        row = Mux(b[n], low[:bits], 0) + (Mux(b[n + 1], low[:bits - 1], 0) << 1)
-        rows.append(delayed(m, row[:bits], f"row_{n // 2}") << n)
-    return delayed(m, sum(rows)[:BORROWED], "residue_sum")
+        row = _two_rows(m, low[:bits], b[n:n + 2], f"row_{n // 2}_chain")
+        rows.append(delayed(m, row, f"row_{n // 2}") << n)
+    first = delayed(m, (rows[0] + rows[1])[:BORROWED], "residue_first")
+    return delayed(m, (first + delayed(m, rows[2], "row_2_later"))[:BORROWED], "residue")
+
+
+def _two_rows(m, a, b, name):
+    """`a * b` modulo what `a` can hold, for two bits of `b`: a carry chain that is given the ANDs.
+
+    Yosys would spend a look-up table on each of them. The first two inputs of a look-up table are
+    one bit to add, the last two the other: its table is (A and B) xor (C and D).
+    """
+    carry, total = Const(0), Signal(len(a), name=name)
+    doubled = Cat(Const(0), a)
+    for n in range(0, len(a), 2):
+        after = Signal(name=f"{name}_{n // 2}")
+        m.submodules[f"{name}_{n // 2}"] = Instance(
+            "CCU2C", p_INIT0=Const(0x7888, 16), p_INIT1=Const(0x7888, 16),
+            p_INJECT1_0="NO", p_INJECT1_1="NO",
+            i_CIN=carry, o_COUT=after, o_S0=total[n], o_S1=total[n + 1],
+            i_A0=a[n], i_B0=b[0], i_C0=doubled[n], i_D0=b[1],
+            i_A1=a[n + 1], i_B1=b[0], i_C1=doubled[n + 1], i_D1=b[1])
+        carry = after
+    return total
 
 
 def memory_blocks(width, depth):
     """Block RAMs of a `BlockMemory`: none where LUT RAM is the better choice."""
-    columns, rows, _, _ = _cut(width, depth)
+    columns, rows, _, _ = cut(width, depth, ASPECTS)
     cells = -(-width // 4) * -(-depth // 16)
     return 0 if depth <= LUT_DEPTH and cells <= LUT_CELLS * columns * rows else columns * rows
 
 
-def _cut(width, depth):
-    """Fewest blocks (columns, rows, width and depth of each); of equals those of fewest rows."""
-    cuts = [(-(-width // bits), -(-depth // words), bits, words) for bits, words in ASPECTS]
-    return min(cuts, key=lambda cut: (cut[0] * cut[1], cut[1]))
-
-
 def BlockMemory(c):
-    """Blocks with their output register; several rows are told apart after it."""
-    width, depth = len(c.r_data), c.depth
-    if not memory_blocks(width, depth):
+    """Blocks with their output register."""
+    if not memory_blocks(len(c.r_data), c.depth):
         return None     # Yosys infers LUT RAM, and the output register is in the same slices
     m = Module()
-    columns, rows, bits, words = _cut(width, depth)
-    inner = ceil_log2(words)
-    found = []
-    for y in range(rows):
-        data = []
-        for x in range(columns):
-            part = slice(x * bits, (x + 1) * bits)
-            init = [word >> part.start & (1 << bits) - 1 for word in c.init[y * words:][:words]]
-            enable = c.w_en & (c.w_addr[inner:] == y)
-            m.submodules[f"block_{y}_{x}"], read = _block(
-                bits, words, init, c.r_addr[:inner], enable, c.w_addr[:inner], c.w_data[part])
-            data.append(read)
-        found.append(Cat(data))
-    if rows == 1:
-        m.d.comb += c.r_data.eq(found[0])
-        return m
-    with m.Switch(delayed(m, c.r_addr[inner:], "row", c.LATENCY)):
-        for y, word in enumerate(found):
-            with m.Case(y):
-                m.d.comb += c.r_data.eq(word)
+    m.d.comb += c.r_data.eq(tiled(m, c, ASPECTS, _block, latency=c.LATENCY))
     return m
 
 

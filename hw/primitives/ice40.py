@@ -1,19 +1,20 @@
-"""Forms of the primitives on Lattice iCE40: `SB_MAC16`, of which the UltraPlus have eight.
+"""Forms of the primitives on Lattice iCE40: `SB_MAC16`, of an UltraPlus, and `SB_RAM40_4K`.
 
-Block memories stay inferred, as `SB_RAM40_4K`, which has no output register to pack. Its large
-`SB_SPRAM256KA` cannot stand for a `BlockMemory`: it has a single port.
+Their large `SB_SPRAM256KA` cannot stand for a `BlockMemory`: it has a single port.
 """
 
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal, signed
 
 from .pipeline import delayed
+from .tiles import cut, tiled
 
-__all__ = ["CELLS", "PAIR_BLOCKS", "PART_BITS", "Multiplier", "MultiplierPair",
-           "memory_blocks", "multiplier_blocks"]
+__all__ = ["CELLS", "PAIR_BLOCKS", "PART_BITS", "BlockMemory", "Multiplier",
+           "MultiplierPair", "memory_blocks", "multiplier_blocks"]
 
-CELLS = ("SB_MAC16",)
+CELLS = ("SB_MAC16", "SB_RAM40_4K")
 PAIR_BLOCKS = 1     # of a MultiplierPair
 PART_BITS = 16      # unsigned bits of an operand of a block
+FLIP_FLOPS = 64     # of a memory that is too small for a block
 ASPECTS = ((16, 256), (8, 512), (4, 1024), (2, 2048))
 
 
@@ -96,5 +97,43 @@ def MultiplierPair(c):
 
 
 def memory_blocks(width, depth):
-    """Block RAMs of a `BlockMemory`."""
-    return min(-(-width // bits) * -(-depth // words) for bits, words in ASPECTS)
+    """Block RAMs of a `BlockMemory`: none where a few flip-flops do."""
+    columns, rows, _, _ = cut(width, depth, ASPECTS)
+    return 0 if width * depth <= FLIP_FLOPS else columns * rows
+
+
+def BlockMemory(c):
+    """Blocks, and a register after them, for they have none."""
+    if not memory_blocks(len(c.r_data), c.depth):
+        return None
+    m = Module()
+    m.d.comb += c.r_data.eq(delayed(m, tiled(m, c, ASPECTS, _memory, latency=1), "output"))
+    return m
+
+
+def _memory(bits, words, init, r_addr, w_en, w_addr, w_data):
+    """One block: (instance, what is read)."""
+    # narrow words share a row of 16 bits: each bit is between those of the other words
+    lanes = 16 // bits
+    read, places = Signal(bits), range((lanes - 1) // 2, 16, lanes)
+    values = {}
+    for n, word in enumerate(init):
+        lane, row = divmod(n, 256)
+        spread = sum((word >> bit & 1) << bit * lanes + lane for bit in range(bits))
+        values[row // 16] = values.get(row // 16, 0) | spread << row % 16 * 16
+    mode = Const(lanes.bit_length() - 1, 32)
+    instance = Instance(
+        "SB_RAM40_4K", p_READ_MODE=mode, p_WRITE_MODE=mode,
+        **{f"p_INIT_{n:X}": Const(value, 256) for n, value in values.items() if value},
+        i_RCLK=ClockSignal(), i_RCLKE=Const(1), i_RE=Const(1), i_RADDR=_address(r_addr),
+        i_WCLK=ClockSignal(), i_WCLKE=Const(1), i_WE=w_en, i_WADDR=_address(w_addr),
+        i_MASK=Const(0, 16),
+        i_WDATA=Cat(w_data[n // lanes] if n in places and n // lanes < len(w_data) else Const(0)
+                    for n in range(16)),
+        o_RDATA=Cat(read[n // lanes] if n in places else Signal(name=f"unused_{n}")
+                    for n in range(16)))
+    return instance, read
+
+
+def _address(address):
+    return Cat(address, Const(0, 11))[:11]

@@ -32,7 +32,7 @@ def test_pair_is_exact_over_all_operands(device, a_bits, b_bits, model_cache, tm
 
 
 def test_a_difference_is_found(model_cache, tmp_path, monkeypatch):
-    monkeypatch.setattr(ecp5, "BORROWED", 5)
+    monkeypatch.setattr(ecp5, "OVERLAP", 9)
     found = difference((MultiplierPair(9, 8), "ecp5"), (MultiplierPair(9, 8), "generic"),
                        ("a", "b0", "b1"), ("p0", "p1"), avoided={"b0": 128, "b1": 128},
                        model_cache=model_cache, directory=tmp_path)
@@ -89,7 +89,9 @@ def test_wide_multiplier(device, tmp_path):
     ("ecp5", 1, 9000, 1), ("ecp5", 2, 5000, 1), ("ecp5", 4, 3000, 1), ("ecp5", 9, 2048, 1),
     ("ecp5", 18, 1024, 1), ("ecp5", 36, 512, 1), ("ecp5", 40, 600, 3), ("ecp5", 5, 3000, 2),
     ("ecp5", 17, 1500, 2), ("ecp5", 70, 33, 2), ("ecp5", 8, 32, 0), ("ecp5", 36, 40, 1),
-    ("ecp5", 1, 16400, 2), ("ice40", 9, 300, 2), ("generic", 9, 300, None)))
+    ("ecp5", 1, 16400, 2), ("ice40", 16, 256, 1), ("ice40", 8, 512, 1), ("ice40", 4, 1000, 1),
+    ("ice40", 2, 2048, 1), ("ice40", 9, 300, 2), ("ice40", 40, 600, 9), ("ice40", 8, 8, 0),
+    ("generic", 9, 300, None)))
 def test_memory(device, width, depth, blocks, tmp_path):
     rng, dut = random.Random(width), BlockMemory
     words = [rng.getrandbits(width) for _ in range(depth - 1)]
@@ -107,8 +109,9 @@ def test_memory(device, width, depth, blocks, tmp_path):
     seen = clocked_verilog(memory, rows, ("r_data",), device=device, directory=tmp_path)
     assert [data for data, in seen[dut.LATENCY:]] == expected[:-dut.LATENCY]
     assert BlockMemory.blocks(device, width, depth) == blocks
-    if device == "ecp5":
-        assert instances((tmp_path / "top.v").read_text(), "DP16KD") == blocks
+    if blocks is not None:
+        cell = {"ecp5": "DP16KD", "ice40": "SB_RAM40_4K"}[device]
+        assert instances((tmp_path / "top.v").read_text(), cell) == blocks
 
 
 @pytest.mark.parametrize("file", sorted(MODELS.glob("*.v")), ids=lambda file: file.stem)
