@@ -15,6 +15,10 @@ PAIR_BLOCKS = 1     # of a MultiplierPair
 OPERAND = signed(18)
 OVERLAP = 10    # place of the second of two products that overlap
 BORROWED = 6    # and bits by which they do
+# tables of a carry chain's look-up tables: what is added to the first bit
+AND_AND = 0x7888        # A and B, plus C and D
+DIFFERENT = 0xA55A      # A, plus 1 if C and D differ
+FIRST_ALONE = 0xAA5A    # A, plus 1 if C without D
 ASPECTS = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
 ADDRESS_BITS = 14
 LUT_DEPTH = 32              # deepest memory that may be LUT RAM: a 2-input mux after 16 words
@@ -87,9 +91,11 @@ def _separated(m, bits, lower, upper, residue):
     above, below = delayed(m, upper[BORROWED:], "above"), delayed(m, lower, "below")
     residue = delayed(m, residue, "residue_last")
     # 1 if the sum of the residue and p0 >> 10 is over 63, -1 if it is negative
-    carry = Cat(difference[-1] ^ difference[-2], difference[-1] & ~difference[-2]).as_signed()
+    flags = difference[-1], difference[-2]
+    corrected = _chain(m, [(DIFFERENT if n == 0 else FIRST_ALONE, bit, Const(0), *flags)
+                           for n, bit in enumerate(above)], "corrected")
     p0 = delayed(m, Cat(below, difference[:BORROWED])[:bits], "p0_out")
-    p1 = delayed(m, Cat(residue, (above.as_signed() + carry)[:len(above)]), "p1_out")
+    p1 = delayed(m, Cat(residue, corrected), "p1_out")
     return p0, p1
 
 
@@ -100,28 +106,30 @@ def _residue(m, a, b):
     rows = []
     for n in range(0, BORROWED, 2):
         bits = BORROWED - n
-        row = _two_rows(m, low[:bits], b[n:n + 2], f"row_{n // 2}_chain")
+        row = _chain(m, [(AND_AND, low[k], b[n], low[k - 1] if k else Const(0), b[n + 1])
+                         for k in range(bits)], f"row_{n // 2}_chain")
         rows.append(delayed(m, row, f"row_{n // 2}") << n)
     first = delayed(m, (rows[0] + rows[1])[:BORROWED], "residue_first")
     return delayed(m, (first + delayed(m, rows[2], "row_2_later"))[:BORROWED], "residue")
 
 
-def _two_rows(m, a, b, name):
-    """`a * b` modulo what `a` can hold, for two bits of `b`: a carry chain that is given the ANDs.
+def _chain(m, bits, name):
+    """Sum of a carry chain whose look-up tables are given: (table, A, B, C, D) for each bit.
 
-    Yosys would spend a look-up table on each of them. The first two inputs of a look-up table are
-    one bit to add, the last two the other: its table is (A and B) xor (C and D).
+    Yosys does not merge logic into a carry chain, which costs tables and time. A table tells
+    whether the two bits to add differ, and, while C and D are low, the first of them.
     """
-    carry, total = Const(0), Signal(len(a), name=name)
-    doubled = Cat(Const(0), a)
-    for n in range(0, len(a), 2):
-        after = Signal(name=f"{name}_{n // 2}")
-        m.submodules[f"{name}_{n // 2}"] = Instance(
-            "CCU2C", p_INIT0=Const(0x7888, 16), p_INIT1=Const(0x7888, 16),
-            p_INJECT1_0="NO", p_INJECT1_1="NO",
-            i_CIN=carry, o_COUT=after, o_S0=total[n], o_S1=total[n + 1],
-            i_A0=a[n], i_B0=b[0], i_C0=doubled[n], i_D0=b[1],
-            i_A1=a[n + 1], i_B1=b[0], i_C1=doubled[n + 1], i_D1=b[1])
+    carry, total = Const(0), Signal(len(bits), name=name)
+    bits = [*bits, (0, *[Const(0)] * 4)][:len(bits) + len(bits) % 2]
+    for n in range(0, len(bits), 2):
+        after, sums = Signal(name=f"{name}_{n // 2}_carry"), Signal(2, name=f"{name}_{n // 2}_sums")
+        ports = {}
+        for half, (table, *inputs) in enumerate(bits[n:n + 2]):
+            ports |= {f"p_INIT{half}": Const(table, 16), f"p_INJECT1_{half}": "NO",
+                      f"o_S{half}": sums[half]}
+            ports |= {f"i_{letter}{half}": bit for letter, bit in zip("ABCD", inputs)}
+        m.submodules[f"{name}_{n // 2}"] = Instance("CCU2C", i_CIN=carry, o_COUT=after, **ports)
+        m.d.comb += total[n:n + 2].eq(sums)
         carry = after
     return total
 
