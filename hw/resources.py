@@ -42,5 +42,5 @@ def memory_bits(program):
 
 def requantiser_multipliers(program):
     """18-bit multipliers of all requantisers."""
-    blocks = WideMultiplier.blocks(*Rounding.operands(program))
+    blocks = WideMultiplier.blocks("generic", *Rounding.operands(program))
     return blocks * program.requantisers * program.folding.px
