@@ -20,7 +20,11 @@ ROW_TO_VISIT = 1        # last beat of a row consumed -> a visit that needs it
 VISIT_TO_STEP = 1
 FLAGS = 2               # a visit -> its flag word is known
 MEMORY, MULTIPLIER, WIDE_MULTIPLIER = 2, 4, 6
-QUEUE = 2               # a beat enters the output queue -> it is offered
+ACCUMULATE = 2          # into the accumulator, and out of it
+MAGNITUDE, TO_MANTISSA, SHIFT, CODE = 3, 4, 3, 5    # stages of the rounding
+QUEUE = 5               # a beat enters the output queue -> it is offered
+CREDIT = 2              # a beat is taken -> the first step that its credit allows
+SPARE_CREDITS = 5
 LOOK_AHEAD_LEVEL = 4    # visits pause while more words than this are queued
 FLAG_WORD = 16          # most steps that are judged in one cycle
 FRAMES_IN_FLIGHT = 2
@@ -149,12 +153,14 @@ class Shape:
         self.interval = -(-engine.po // engine.requantisers)
         wide = spec["requant"] == "onnxruntime" and engine.magnitude_bits > FLOAT32_MANTISSA
         table = MEMORY if spec["activation"] in TABLE_ACTIVATIONS else 0
-        rounding = 2 + (2 if wide else 0) + WIDE_MULTIPLIER + 2 + 3
+        tie = 2 if spec["requant"] == "onnxruntime" else 1
+        rounding = (MAGNITUDE + (TO_MANTISSA if wide else 0) + WIDE_MULTIPLIER + SHIFT + tie
+                    + CODE)
         rotation = 1 if engine.px > 1 else 0
-        self.latency = (MEMORY + rotation + MULTIPLIER + (engine.pi - 1).bit_length() + 1
-                        + 1 + MEMORY + rounding + table + self.interval)
+        self.latency = (MEMORY + rotation + MULTIPLIER + (engine.pi - 1).bit_length()
+                        + ACCUMULATE + MEMORY + rounding + table + self.interval - 1)
         gathering = 2 * self.columns.phases if engine.px > 1 else 0
-        self.credits = 1 << (self.latency + gathering + 6 - 1).bit_length()
+        self.credits = 1 << (self.latency + gathering + QUEUE + SPARE_CREDITS - 1).bit_length()
 
 
     def input_word(self, channel):
@@ -252,7 +258,7 @@ class _Output:
         """First cycle in which another beat can be begun."""
         back = self.taken - self._shape.credits
         self.taken += 1
-        return self.emitted[back] + 1 if back >= 0 else 0
+        return self.emitted[back] + CREDIT if back >= 0 else 0
 
     def group(self, last_step, end):
         """A group of results whose last step is at `last_step`."""

@@ -1,5 +1,6 @@
 """What an engine is made of: multipliers and memories, counted from its program."""
 
+from .engine.beat_queue import BeatQueue
 from .engine.engine import queue_depth
 from .engine.layouts import Layouts
 from .engine.look_ahead import LookAhead
@@ -17,7 +18,8 @@ def memories(program):
         "line buffer": (px, program.line_word_bits, program.row_words * program.line_rows),
         "weights": (1, program.weight_word_bits, program.steps * banks),
         "parameters": (units, layouts.parameters.size, 1 << layouts.parameter_address.width),
-        "output queue": (1, 8 * program.folding.po * px + 3, queue_depth(program) - 1),
+        "output queue": (1, 8 * program.folding.po * px + 3, queue_depth(program)),
+        "output places": (1, 8 * program.folding.po * px + 3, BeatQueue.AHEAD),
     }
     if program.quantisation.has_table:
         found["activation tables"] = (units * px, 8, 1 << layouts.table_address.width)
