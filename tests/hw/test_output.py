@@ -103,7 +103,7 @@ def test_beats(name, stall):
 
 
 def test_latency_of_a_block():
-    """The first of S beats is offered 2 cycles and the latency of the queue after the last group of its block."""
+    """The first of S beats is offered 2 cycles and the latency of the queue after its block."""
     p = program("three pixels")
     dut = Output(p, depth=8)
     block = random_blocks(p, random.Random(0), 1)[0]
@@ -124,4 +124,4 @@ def test_latency_of_a_block():
     simulate(dut, testbench)
     last = len(block) - 1
     assert [cycle for cycle, seen in enumerate(valid) if seen] == [
-        last + 2 + BeatQueue.LATENCY + n for n in range(2)]
+        last + 2 + BeatQueue.LATENCY, last + 3 + BeatQueue.LATENCY]
