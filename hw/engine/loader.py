@@ -131,7 +131,8 @@ class Loader(wiring.Component):
         used = Signal(2)
         settled = Signal(range(self.SETTLE + 1), init=self.SETTLE)
         for n, count in enumerate(users):
-            begin, end = Signal(name=f"begin_{n}"), Signal(name=f"end_{n}")
+            begin = Signal(name=f"begin_{n}")
+            end = Signal(name=f"end_{n}")
             m.d.sync += [begin.eq(self.begin & (self.begin_bank == n)),
                          end.eq(self.end & (self.end_bank == n)), used[n].eq(count.any())]
             with m.If(begin ^ end):
