@@ -24,8 +24,12 @@ FLAGS = 2               # the flag word of a visit is read -> its live steps are
 OFFSET = 2              # a step of a word is issued -> its addresses
 FREE = 2                # last step of a row is done -> the first beat of another may take its place
 MEMORY, MULTIPLIER, WIDE_MULTIPLIER = 2, 4, 6
-CREDIT = 2              # a beat is taken -> the first step of the group that gets its credit
-QUEUE = 2               # a beat, or a word, enters a queue -> it is offered
+ACCUMULATE = 2          # into the accumulator, and out of it
+MAGNITUDE, TO_MANTISSA, SHIFT, CODE = 3, 4, 3, 5    # stages of the rounding
+LOOK_AHEAD_QUEUE = 2    # a word enters the queue of the look-ahead -> it is offered
+QUEUE = 5               # a beat enters the output queue -> it is offered
+CREDIT = 2              # a beat is taken -> the first step that its credit allows
+SPARE_CREDITS = 5
 LOOK_AHEAD_LEVEL = 8    # visits pause while more words than this are queued
 FLAG_WORD = 16          # most steps that are judged in one cycle
 FRAMES_IN_FLIGHT = 2
@@ -154,15 +158,18 @@ class Shape:
         self.interval = -(-engine.po // engine.requantisers)
         wide = spec["requant"] == "onnxruntime" and engine.magnitude_bits > FLOAT32_MANTISSA
         table = MEMORY if spec["activation"] in TABLE_ACTIVATIONS else 0
-        rounding = 2 + (2 if wide else 0) + WIDE_MULTIPLIER + 2 + 3
+        tie = 2 if spec["requant"] == "onnxruntime" else 1
+        rounding = (MAGNITUDE + (TO_MANTISSA if wide else 0) + WIDE_MULTIPLIER + SHIFT + tie
+                    + CODE)
         rotation = 1 if engine.px > 1 else 0
         addresses = ADDRESSES_OF_PIXELS if engine.px > 1 else ADDRESSES
         self.flags = addresses + MEMORY + FLAGS
         self.addresses = OFFSET if engine.skip_zeros or engine.pruned else addresses
-        self.latency = (self.addresses + MEMORY + rotation + MULTIPLIER + (engine.pi - 1).bit_length() + 1
-                        + 1 + MEMORY + rounding + table + self.interval)
+        self.latency = (self.addresses + MEMORY + rotation + MULTIPLIER
+                        + (engine.pi - 1).bit_length() + ACCUMULATE + MEMORY + rounding + table
+                        + self.interval - 1)
         gathering = 2 * self.columns.phases if engine.px > 1 else 0
-        self.credits = 1 << (self.latency + gathering + 6 - 1).bit_length()
+        self.credits = 1 << (self.latency + gathering + QUEUE + SPARE_CREDITS - 1).bit_length()
 
     def input_word(self, channel):
         """(block, word in the block) of an input channel."""
@@ -387,7 +394,7 @@ class _Model:
 
     def _push(self, cycle, steps, first, last, end):
         """A word enters the look-ahead queue, and leaves it as soon as the issuer is free."""
-        taken = max(cycle + QUEUE, self._issuer_free)
+        taken = max(cycle + LOOK_AHEAD_QUEUE, self._issuer_free)
         self._queue.append((cycle, taken))
         self._issue(taken, steps, first, last, end)
 

@@ -1,5 +1,6 @@
 """What an engine is made of: multipliers and memories, counted from its program."""
 
+from .engine.beat_queue import BeatQueue
 from .engine.engine import queue_depth
 from .engine.layouts import Layouts
 from .engine.look_ahead import LookAhead
@@ -20,7 +21,8 @@ def memories(program):
         "parameters": (units, layouts.parameters.size, 1 << layouts.parameter_address.width),
         "line queue": (1, layouts.line.size, PipelineQueue.DEPTH),
         "group queue": (1, layouts.group.size, PipelineQueue.DEPTH),
-        "output queue": (1, 8 * program.folding.po * px + 3, queue_depth(program) - 1),
+        "output queue": (1, 8 * program.folding.po * px + 3, queue_depth(program)),
+        "output places": (1, 8 * program.folding.po * px + 3, BeatQueue.AHEAD),
     }
     if program.quantisation.has_table:
         found["activation tables"] = (units * px, 8, 1 << layouts.table_address.width)

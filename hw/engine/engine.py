@@ -33,7 +33,7 @@ def result_latency(program):
 
 def queue_depth(program):
     """Places in the output queue: enough for a group in each cycle of the pipeline."""
-    return 1 << (result_latency(program) + Output.latency(program) + 4 - 1).bit_length()
+    return 1 << (result_latency(program) + Output.latency(program) + 5 - 1).bit_length()
 
 
 class Engine(wiring.Component):

@@ -4,7 +4,6 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .delay import delay
 from .layouts import up_to
 
 __all__ = ["IssueGate"]
@@ -33,7 +32,7 @@ class IssueGate(wiring.Component):
     go
         It is.
     departure
-        High in the cycle in which an output beat is taken.
+        High in the cycle after one in which an output beat is taken.
     """
 
     def __init__(self, program, *, credits):
@@ -45,15 +44,14 @@ class IssueGate(wiring.Component):
         m = Module()
         credits, some = Signal(range(self._credits + 1), init=self._credits), Signal(init=1)
         total, take = Signal.like(credits), Signal()
-        departed = delay(m, self.departure, 1, name="departed")
         wait, free = Signal(up_to(self._interval)), Signal(init=1)
         m.d.comb += [
-            total.eq(credits + departed),
+            total.eq(credits + self.departure),
             take.eq(self.go & self.needs_credit),
             self.may.eq((some | ~self.needs_credit) & (free | ~self.last)),
         ]
         # both outcomes are compared, so that the choice is late
-        m.d.sync += [credits.eq(credits + (departed - take)),
+        m.d.sync += [credits.eq(credits + (self.departure - take)),
                      some.eq(Mux(take, total[1:].any(), total.any()))]
         with m.If(self.go & self.last):
             m.d.sync += [wait.eq(self._interval - 1), free.eq(self._interval == 1)]

@@ -161,6 +161,7 @@ class Pins:
         ctx.set(dut.s_axi_rready, 1)
         await self.edge(ctx)
         ctx.set(dut.s_axi_arvalid, 0)
+        await self.edge(ctx)
         valid, data, response = await self.edge(ctx, dut.s_axi_rvalid, dut.s_axi_rdata,
                                                 dut.s_axi_rresp)
         assert valid and response == 0
