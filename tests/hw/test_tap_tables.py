@@ -2,9 +2,8 @@
 
 import pytest
 from amaranth.hdl import signed
-from bench_helpers import clocked
 from sample_programs import PROGRAMS, program
-from test_lookup import Function
+from test_lookup import values
 
 from hw.engine.tap_tables import TapTables
 
@@ -16,18 +15,14 @@ AXES = {
 }
 
 
-def seen(function, shape, inputs):
-    return [o for o, in clocked(Function(function, shape), [{"i": i} for i in inputs], "o")]
-
-
 @pytest.mark.parametrize("phases", AXES.values(), ids=AXES)
 def test_phases(phases):
     """Each has a kind, and a place where its taps begin."""
     taps, numbers = TapTables(phases), range(len(phases))
     ordered = [tap for phase in phases for tap in phase]
     assert taps.sizes == sorted(set(map(len, phases)))
-    kinds = seen(lambda m, i: taps.kind(m, i, name="kind"), 4, numbers)
-    starts = seen(lambda m, i: taps.start(m, i, name="start"), 4, numbers)
+    kinds = values(lambda m, i: taps.kind(m, i, name="kind"), 4, numbers)
+    starts = values(lambda m, i: taps.start(m, i, name="start"), 4, numbers)
     assert [taps.sizes[kind] for kind in kinds] == list(map(len, phases))
     assert [tuple(ordered[start:start + len(phase)]) for start, phase in zip(starts, phases)] \
         == list(phases)
@@ -38,14 +33,14 @@ def test_taps_inside(phases):
     """Those that are neither cut off before the beginning nor beyond the end of the frame."""
     taps, length = TapTables(phases), 12
     places = [(p, position) for p in range(len(phases)) for position in range(length + 6)]
-    cuts = seen(lambda m, i: taps.cut(m, i[5:], i[:5], name="cut"), 9,
+    cuts = values(lambda m, i: taps.cut(m, i[5:], i[:5], name="cut"), 9,
                 [p << 5 | min(position, taps.most) for p, position in places])
 
     def inside(m, i):
         after = taps.after(m, i[4:].as_signed(), name="after")
         return taps.inside(m, i[:4], after, name="inside")
     distances = [(length - 1 - position) << 4 | p for p, position in places]
-    ends = seen(inside, signed(12), [d for distance in distances for d in (distance, distance)])
+    ends = values(inside, signed(12), [d for distance in distances for d in (distance, distance)])
     for (p, position), cut, end in zip(places, cuts, ends[1::2], strict=True):
         kept = [d for d in phases[p] if 0 <= position + d < length]
         assert list(phases[p][cut:max(cut, end)]) == kept

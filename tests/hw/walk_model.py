@@ -164,17 +164,16 @@ class Group:
     def payload(self):
         """What the group walker says of this group."""
         program, line, bank = self.walk.program, self.line, self.walk.program.bank
-        words, looks_ahead = program.layout.block_inputs, program.looks_ahead
         group = {**self.same, **line.row_fields, "end_of_line": int(self is line.groups[-1]),
                  "column_taps": len(self.columns), "position": self.places[0]}
-        if looks_ahead:
+        if program.looks_ahead:
             group["flag_position"] = self.places[1]
         if self.empty:
             return group
         visits = self.visits()
         group |= {"column_tap": sum(map(len, bank.columns[:self.q])) + self.columns[0],
                   "weight": visits[0]["weight"]}
-        if looks_ahead:
+        if program.looks_ahead:
             group["flag"] = visits[0]["flag"]
         if len(line.rows) > 1:
             end = len(visits) // len(line.rows)  # where the second row of taps begins
