@@ -28,7 +28,7 @@ def memories(program):
         found["weight flags"] = (1, program.flag_bits,
                                  program.steps // layout.block_inputs * program.flag_words)
     if program.looks_ahead:
-        found["look-ahead queue"] = (1, layouts.work.size, LookAhead.DEPTH)
+        found["look-ahead queue"] = (1, layouts.work.size, LookAhead.DEPTH - 1)
     return {name: (count, width, max(2, depth)) for name, (count, width, depth) in found.items()}
 
 
