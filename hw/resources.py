@@ -3,6 +3,7 @@
 from .engine.engine import queue_depth
 from .engine.layouts import Layouts
 from .engine.look_ahead import LookAhead
+from .engine.pipeline_queue import PipelineQueue
 from .engine.rounding import Rounding
 from .primitives.multiplier import WideMultiplier
 
@@ -17,6 +18,8 @@ def memories(program):
         "line buffer": (px, program.line_word_bits, program.row_words * program.line_rows),
         "weights": (1, program.weight_word_bits, program.steps * banks),
         "parameters": (units, layouts.parameters.size, 1 << layouts.parameter_address.width),
+        "line queue": (1, layouts.line.size, PipelineQueue.DEPTH),
+        "group queue": (1, layouts.group.size, PipelineQueue.DEPTH),
         "output queue": (1, 8 * program.folding.po * px + 3, queue_depth(program) - 1),
     }
     if program.quantisation.has_table:

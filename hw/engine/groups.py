@@ -59,6 +59,7 @@ class GroupWalker(wiring.Component):
             m.d.comb += following.eq(first)
         with m.Else():
             m.d.comb += following.eq(after)
+        m.d.comb += following.first.eq(load & self.i.payload.first)
         self._begin(m, first, self.i.payload)
         self._advance(m, here, after, ends, line)
         with m.If(load | advance):
@@ -96,6 +97,7 @@ class GroupWalker(wiring.Component):
                  for of in ("", "_column", "_next")}
         return data.StructLayout({
             "first": 1, "last_group": 1, "last_block": 1, "last_phase": 1, "last_position": 1,
+            "next_is_last": 1,
             "g": up_to(layout.block_outputs - 1), "b": up_to(layout.blocks - 1),
             "q": up_to(program.phases[1] - 1), "kind": up_to(len(self._taps.sizes) - 1),
             "left": layouts.left, "pixels_left": line["out_width"],
@@ -113,7 +115,7 @@ class GroupWalker(wiring.Component):
         program, px = self._program, self._program.folding.px
         layout = program.layout
         m.d.comb += [
-            following.first.eq(line.first), following.left.eq(px - 1),
+            following.left.eq(px - 1),
             following.right.eq(line.last_column), following.g.eq(0),
             following.last_group.eq(layout.block_outputs == 1), following.b.eq(0),
             following.last_block.eq(layout.blocks == 1), following.q.eq(0),
@@ -121,6 +123,7 @@ class GroupWalker(wiring.Component):
             following.last_phase.eq(self._is_last_phase(0, line.one_pixel)),
             following.pixels_after.eq(line.pixels_after),
             following.last_position.eq(line.one_position),
+            following.next_is_last.eq(line.two_positions),
             following.parameters.eq(line.parameters),
             *[following[name].eq(line[name]) for name in self._pointers],
             *[following[f"{name}{of}"].eq(0) for name in self._positions
@@ -142,7 +145,7 @@ class GroupWalker(wiring.Component):
         """Go to the next group."""
         program, px = self._program, self._program.folding.px
         layout, block, taps = program.layout, program.phases[1] * px, self._taps
-        m.d.comb += [following.eq(here), following.first.eq(0), following.g.eq(here.g + 1),
+        m.d.comb += [following.eq(here), following.g.eq(here.g + 1),
                      following.parameters.eq(here.parameters + 1),
                      following.last_group.eq(here.g + 2 >= layout.block_outputs)]
         kinds = [self._kind((q + 1) % program.phases[1]) for q in range(program.phases[1])]
@@ -174,7 +177,8 @@ class GroupWalker(wiring.Component):
                 following.last_phase.eq(self._is_last_phase(0, here.pixels_after == 1)),
                 following.right.eq(here.right - px), following.pixels_left.eq(here.pixels_after),
                 following.pixels_after.eq(here.pixels_after - block),
-                following.last_position.eq(~reaches(here.pixels_after, block + 1)),
+                following.last_position.eq(here.next_is_last),
+                following.next_is_last.eq(~reaches(here.pixels_after, 2 * block + 1)),
                 following.parameters.eq(line.parameters), *[following[name].eq(line[name])
                                                        for name in self._pointers],
             ]

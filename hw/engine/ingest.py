@@ -170,12 +170,13 @@ class Ingest(wiring.Component):
             m.d.sync += lost.eq(mismatch)
         with m.Elif(valid & (no_start | not_configured)):
             m.d.sync += lost.eq(1)
-        with m.If(store & ends.frame):
-            m.d.sync += [waiting.eq(1), in_frame.eq(0), filling.eq(0)]
-        with m.Elif((taken & mismatch) | (valid & in_frame & first)):
-            m.d.sync += [waiting.eq(0), in_frame.eq(0), filling.eq(1)]
-        with m.Elif(taken):
-            m.d.sync += [waiting.eq(0), in_frame.eq(1)]
+        # expressions: of conditions, synthesis makes resets and enables, which are slow to reach
+        finish = store & ends.frame
+        breaks = (taken & mismatch) | (valid & in_frame & first)
+        m.d.sync += [
+            waiting.eq(finish | (waiting & ~taken)), filling.eq(~finish & (breaks | filling)),
+            in_frame.eq(~finish & ~breaks & (taken | in_frame)),
+        ]
 
     def _write(self, m, store, store_zero, ends):
         """Send this cycle's word, and its non-zero flag, to the line buffer."""

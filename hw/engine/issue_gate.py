@@ -45,14 +45,16 @@ class IssueGate(wiring.Component):
         m = Module()
         credits, some = Signal(range(self._credits + 1), init=self._credits), Signal(init=1)
         total, take = Signal.like(credits), Signal()
+        departed = delay(m, self.departure, 1, name="departed")
         wait, free = Signal(up_to(self._interval)), Signal(init=1)
         m.d.comb += [
-            total.eq(credits + delay(m, self.departure, 1, name="departed")),
+            total.eq(credits + departed),
             take.eq(self.go & self.needs_credit),
             self.may.eq((some | ~self.needs_credit) & (free | ~self.last)),
         ]
         # both outcomes are compared, so that the choice is late
-        m.d.sync += [credits.eq(total - take), some.eq(Mux(take, total[1:].any(), total.any()))]
+        m.d.sync += [credits.eq(credits + (departed - take)),
+                     some.eq(Mux(take, total[1:].any(), total.any()))]
         with m.If(self.go & self.last):
             m.d.sync += [wait.eq(self._interval - 1), free.eq(self._interval == 1)]
         with m.Elif(~free):

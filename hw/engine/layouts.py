@@ -29,7 +29,7 @@ class Layouts:
     line
         One output row: which row taps are inside the frame, where its constants begin, which
         input rows it needs (all before `need`), and what it hands back when it is done;
-        `pixels_after`, how many pixels follow its first block.
+        `pixels_after`, how many pixels follow its first block; whether it has at most one or two.
     tag
         Travels with a group of results from the sequencer to the output: `beat`, whether it
         makes an output beat; `first`, `last` and `end`, start of frame, end of line and end of
@@ -93,8 +93,8 @@ class Layouts:
         program, frame = self._program, self.frame.members
         block = program.phases[1] * program.folding.px
         return data.StructLayout({
-            "pixels_after": signed(max(frame["out_width"].width, block.bit_length()) + 1),
-            "one_pixel": 1, "one_position": 1,
+            "pixels_after": signed(max(frame["out_width"].width, (2 * block).bit_length()) + 1),
+            "one_pixel": 1, "one_position": 1, "two_positions": 1,
             **{name: frame[name] for name in ("last_column", "out_width", "bank")},
             **self._row_fields,
             "need": self.row_number, "first": 1, "last": 1,

@@ -100,7 +100,8 @@ class LineWalker(wiring.Component):
     def _find(self, m, frame, here, queue):
         """The line of this place, `_PIPELINE` cycles later."""
         program, taps, line = self._program, self._taps, queue.i
-        block = program.phases[1] * program.folding.px
+        block, width = program.phases[1] * program.folding.px, Signal.like(line.pixels_after)
+        m.d.comb += width.eq(frame.out_width)
 
         def later(value, cycles, name):
             return delay(m, value, cycles, name=name)
@@ -149,9 +150,10 @@ class LineWalker(wiring.Component):
             *[line[name].eq(later(here[name], 3, name)) for name in ("slot", "first", "last")],
             *[line[name].eq(later(frame[name], 3, name)) for name in (
                 "last_column", "out_width", "bank")],
-            line.pixels_after.eq(later(frame.out_width - block, 3, "pixels_after")),
-            line.one_position.eq(later(frame.out_width <= block, 3, "one_position")),
-            line.one_pixel.eq(later(frame.out_width == 1, 3, "one_pixel")),
+            line.pixels_after.eq(later(width - block, 3, "pixels_after")),
+            line.one_position.eq(later(width <= block, 3, "one_position")),
+            line.two_positions.eq(later(width <= 2 * block, 3, "two_positions")),
+            line.one_pixel.eq(later(width == 1, 3, "one_pixel")),
             *[line[name].eq(later(value, 3, name))
               for name, value in self._find_constants(m, here, frame).items()],
         ]

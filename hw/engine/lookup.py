@@ -1,6 +1,6 @@
 """Small constant tables in logic."""
 
-from amaranth.hdl import Cat, Signal
+from amaranth.hdl import Cat, Const, Signal
 
 __all__ = ["lookup", "clamp", "reaches", "table"]
 
@@ -44,6 +44,9 @@ def clamp(m, value, low, high, *, name):
 
 def reaches(value, constant):
     """`value >= constant` for a signed value: without the overflow logic that synthesis adds."""
-    size = constant % (1 << len(value) - 1)
-    return ~value[-1] & (value[:-1] >= size) if constant > 0 else \
-        ~value[-1] | (value[:-1] >= size)
+    most = 1 << len(value) - 1
+    if not -most <= constant < most:
+        return Const(constant < 0, 1)
+    negative, least = value[-1], constant % most
+    rest = value[:-1] >= least if least else 1
+    return ~negative & rest if constant >= 0 else ~negative | rest

@@ -44,30 +44,31 @@ class TapWalker(wiring.Component):
         # how much of the group is left, in words of this tap, taps of this row, and rows
         left = Signal(data.StructLayout({"words": up_to(words), "columns": members["column_taps"],
                                          "rows": members["row_taps"]}))
-        last, ends = Signal(3), Signal(3)
-        m.d.comb += [ends.eq(Cat(last[0], last[:2].all(), last.all())),
-                     self.i.ready.eq(~self.o_valid | (self.go & ends[2]))]
+        last, last_next, ends = Signal(3), Signal(3), Signal(3)
+        m.d.comb += [last_next.eq(last), self.i.ready.eq(~self.o_valid | (self.go & ends[2]))]
+        m.d.sync += [last.eq(last_next),
+                     ends.eq(Cat(last_next[0], last_next[:2].all(), last_next.all()))]
         self._show(m, group, ends[2], last[0])
         with m.If(self.go):
+            m.d.comb += last_next[0].eq(left.words == 2)
             m.d.sync += [self.o.first.eq(0), left.words.eq(left.words - 1),
-                         last[0].eq(left.words == 2), self._next_word(group, ends)]
+                         self._next_word(group, ends)]
             with m.If(ends[0]):
-                m.d.sync += [left.words.eq(words), last[0].eq(words == 1),
-                             left.columns.eq(left.columns - 1), last[1].eq(left.columns == 2),
+                m.d.comb += last_next[:2].eq(Cat(words == 1, left.columns == 2))
+                m.d.sync += [left.words.eq(words), left.columns.eq(left.columns - 1),
                              self.o.column_tap.eq(self.o.column_tap + 1)]
             with m.If(ends[1]):
-                m.d.sync += [left.columns.eq(group.column_taps),
-                             last[1].eq(group.column_taps == 1),
-                             left.rows.eq(left.rows - 1), last[2].eq(left.rows == 2),
+                m.d.comb += last_next[1:].eq(Cat(group.column_taps == 1, left.rows == 2))
+                m.d.sync += [left.columns.eq(group.column_taps), left.rows.eq(left.rows - 1),
                              self.o.row_tap.eq(self.o.row_tap + 1),
                              self.o.column_tap.eq(group.column_tap)]
         with m.If(self.i.ready):
             new, empty = self.i.payload, self.i.payload.empty
+            m.d.comb += last_next.eq(Cat(empty | (words == 1), empty | (new.column_taps == 1),
+                                         empty | (new.row_taps == 1)))
             m.d.sync += [
                 self.o_valid.eq(self.i.valid), group.eq(new), self.o.first.eq(1),
                 left.words.eq(words), left.columns.eq(new.column_taps), left.rows.eq(new.row_taps),
-                last.eq(Cat(empty | (words == 1), empty | (new.column_taps == 1),
-                            empty | (new.row_taps == 1))),
                 *[self.o[name].eq(new[name]) for name in self._walked],
             ]
         return m

@@ -84,6 +84,7 @@ class Line:
                 "last_column": walk.width - 1, "out_width": walk.out_width, "bank": walk.bank,
                 "pixels_after": walk.out_width - block, "one_pixel": int(walk.out_width == 1),
                 "one_position": int(walk.out_width <= block),
+                "two_positions": int(walk.out_width <= 2 * block),
                 "row_kind": sorted({len(taps) for taps in bank.rows}).index(len(self.dys)),
                 "row_cut": sum(self.i + d < 0 for d in self.dys) if self.rows else None,
                 "weight": walk.bank * program.steps + taps * layout.block_inputs,

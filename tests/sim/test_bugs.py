@@ -151,7 +151,8 @@ def test_command_runs_again_for_the_waves(good, generate, model_cache, tmp_path,
     bad = generate(**ENGINE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("POLYPHASE_CACHE", str(model_cache))
-    monkeypatch.setattr("sys.argv", ["run", str(bad.path), "--stalls", "none", "--frames", "1"])
+    monkeypatch.setattr("sys.argv", ["run", "--manifest", str(bad.path), "--stalls", "none",
+                                     "--frames", "1"])
     with pytest.raises(SystemExit) as stop:
         run(app)
     assert stop.value.code == 1
