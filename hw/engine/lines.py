@@ -22,7 +22,7 @@ class LineWalker(wiring.Component):
     tables of the distance to the edge, so that taps outside the frame cost no cycle. Here are the
     row taps; `GroupWalker` finds the column taps.
 
-    Latency: a line is offered 8 cycles after its frame, and 3 cycles after `written` reaches the
+    Latency: a line is offered 8 cycles after its frame, and 2 cycles after `written` reaches the
     rows that it needs.
 
     Parameters
