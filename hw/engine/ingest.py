@@ -139,7 +139,7 @@ class Ingest(wiring.Component):
         m.d.sync += [
             begun.eq(begun_next), free.eq(total - begin), in_flight.eq(in_flight_next),
             row_possible.eq(begun_next | some),
-            frame_possible.eq(some & (in_flight_next != FRAMES) & self.geometry.configured),
+            frame_possible.eq(some & (in_flight_next != FRAMES)),
         ]
         with m.If(store & ends.line):
             m.d.sync += slot.eq(Mux(slot == rows - 1, 0, slot + 1))
@@ -153,7 +153,8 @@ class Ingest(wiring.Component):
         no_start = waiting & ~first
         not_configured = waiting & first & ~self.geometry.configured
         m.d.comb += [
-            start.eq(waiting & first & frame_possible), more.eq(in_frame & ~first & row_possible),
+            start.eq(waiting & first & self.geometry.configured & frame_possible),
+            more.eq(in_frame & ~first & row_possible),
             taken.eq(valid & (start | more)), mismatch.eq(self.i.payload.last != ends.line),
             self.i.ready.eq(start | more | no_start | not_configured | (filling & ~first)),
             self.o_frame.valid.eq(valid & start),

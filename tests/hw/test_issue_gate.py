@@ -8,7 +8,7 @@ from sample_programs import program
 
 from hw.engine.issue_gate import IssueGate
 
-CREDIT = 2  # cycles from a departure to the step that may take its credit
+CREDIT = 1  # cycles from `departure` to the step that may take its credit
 INTERVALS = {"plain": 1, "folded": 2, "ragged": 3}
 
 
