@@ -117,7 +117,7 @@ def test_the_size_follows_the_registers_between_frames():
     assert bench.errors == []
 
 
-@pytest.mark.parametrize("size, rows", (((5, 6), 4), ((1, 6), FRAMES)))
+@pytest.mark.parametrize("size, rows", (((5, 6), 4), ((5, 1), 4), ((1, 6), FRAMES)))
 def test_rows_and_frames_wait_for_room(size, rows):
     """A row begins only in a free row, a frame only where fewer than two are under way."""
     p, rng = program("plain"), random.Random(0)

@@ -24,6 +24,7 @@ class Input:
     def __init__(self, p, walks, seed, density=0.5, pauses=False):
         self._p, self.walks, self._rng = p, walks, random.Random(seed)
         self._pauses, self._memory, self.free = pauses, {}, p.line_rows
+        self.written = 0
         shape = p.layout.blocks, p.layout.block_inputs
         self._live = [np.random.default_rng(seed + n).random(
             (walk.height, walk.width, *shape)) < density for n, walk in enumerate(walks)]
@@ -52,15 +53,16 @@ class Input:
                 int(bit) << n for n, bit in enumerate(bits))
 
     def drive(self, dut):
-        p, frames, written = self._p, 0, 0
+        p, frames, pause = self._p, 0, 0
         todo = [(n, y) for n, walk in enumerate(self.walks) for y in range(walk.height)]
 
         async def testbench(ctx):
-            nonlocal frames, written
+            nonlocal frames, pause
             before = [0] * p.folding.px
             while True:
                 row = begin = None
-                if todo and self.free and not (self._pauses and self._rng.random() < 0.7):
+                pause = max(0, pause - 1) or (self._pauses and self._rng.choice((0, 0, 3, 60)))
+                if todo and self.free and not pause:
                     begin = todo[0][1] == 0 and frames < 2
                     if begin or todo[0][1]:
                         row = todo.pop(0)
@@ -69,10 +71,10 @@ class Input:
                 ctx.set(dut.i_frame.valid, bool(row and begin))
                 if row:
                     self._write_flags(*row)
-                    written += 1
+                    self.written += 1
                     self.free -= 1
                     frames += begin
-                ctx.set(dut.written, written % (1 << len(dut.written)))
+                ctx.set(dut.written, self.written % (1 << len(dut.written)))
                 _, _, enable, release, *addresses = await ctx.tick().sample(
                     dut.release_en, dut.release, *dut.flag_read)
                 if enable:
@@ -89,6 +91,8 @@ def sequence(p, source, *, credits=256, leave=1.0):
     """The cycles of the steps, which are those of the walk model."""
     dut, rng = Sequencer(p, credits=credits), random.Random(1)
     steps, cycles, releases, expected = [], [], [], expected_steps(source)
+    needed = [walk.begin + line.rows_needed for walk in source.walks for line in walk.lines
+              for _ in line.groups]
 
     async def watch(ctx):
         cycle = inside = 0
@@ -99,6 +103,7 @@ def sequence(p, source, *, credits=256, leave=1.0):
                 dut.o_valid, dut.o, dut.release_en, dut.release)
             inside -= leaves
             if valid:
+                assert source.written >= needed[len(releases)]
                 steps.append(plain(step))
                 cycles.append(cycle)
                 inside += steps[-1]["mac"]["last"] and steps[-1]["mac"]["tag"]["beat"]
