@@ -120,7 +120,8 @@ class Engine(wiring.Component):
                                 data_latency(program), name="frame_end")),
             *[stores.end_bank.eq(bank) for bank in bank_of(requantiser.tag)],
             registers.configured.eq(stores.configured), registers.bank.eq(stores.bank),
-            registers.first.eq(ingest.o_frame.valid), registers.last.eq(output.end_of_frame),
+            registers.first.eq(delay(m, ingest.o_frame.valid, 1, name="first")),
+            registers.last.eq(output.end_of_frame),
             registers.errors.weights_length.eq(stores.error),
             *[registers.errors[name].eq(ingest.errors[name])
               for name in ingest.errors.shape().members],
