@@ -15,13 +15,22 @@ from golden.liveness import Liveness
 __all__ = ["EngineParameters", "Timing", "simulate"]
 
 # Cycles between events; `docs/timing.md` names each one.
-FRAME_TO_VISIT = 6      # first beat of a frame consumed -> first visit of that frame
-ROW_TO_VISIT = 1        # last beat of a row consumed -> a visit that needs it
-VISIT_TO_STEP = 1
-FLAGS = 2               # a visit -> its flag word is known
+FRAME_TO_GROUP = 16     # first beat of a frame consumed -> its first group is there
+ROW_TO_GROUP = 10       # last beat of a row consumed -> a group that needs it is there
+GROUP_TO_VISIT = 1      # a group is there -> its first visit, if none is before it
+VISIT_TO_STEP = 1       # a visit, or a word, is taken -> its first step
+ADDRESSES, ADDRESSES_OF_PIXELS = 4, 5
+FLAGS = 2               # the flag word of a visit is read -> its live steps are known
+OFFSET = 2              # a step of a word is issued -> its addresses
+FREE = 2                # last step of a row is done -> the first beat of another may take its place
 MEMORY, MULTIPLIER, WIDE_MULTIPLIER = 2, 4, 6
-QUEUE = 2               # a beat enters the output queue -> it is offered
-LOOK_AHEAD_LEVEL = 4    # visits pause while more words than this are queued
+ACCUMULATE = 2          # into the accumulator, and out of it
+MAGNITUDE, TO_MANTISSA, SHIFT, CODE = 3, 4, 3, 5    # stages of the rounding
+LOOK_AHEAD_QUEUE = 2    # a word enters the queue of the look-ahead -> it is offered
+QUEUE = 5               # a beat enters the output queue -> it is offered
+CREDIT = 2              # a beat is taken -> the first step that its credit allows
+SPARE_CREDITS = 5
+LOOK_AHEAD_LEVEL = 8    # visits pause while more words than this are queued
 FLAG_WORD = 16          # most steps that are judged in one cycle
 FRAMES_IN_FLIGHT = 2
 FLOAT32_MANTISSA = 24
@@ -149,13 +158,18 @@ class Shape:
         self.interval = -(-engine.po // engine.requantisers)
         wide = spec["requant"] == "onnxruntime" and engine.magnitude_bits > FLOAT32_MANTISSA
         table = MEMORY if spec["activation"] in TABLE_ACTIVATIONS else 0
-        rounding = 2 + (2 if wide else 0) + WIDE_MULTIPLIER + 2 + 3
+        tie = 2 if spec["requant"] == "onnxruntime" else 1
+        rounding = (MAGNITUDE + (TO_MANTISSA if wide else 0) + WIDE_MULTIPLIER + SHIFT + tie
+                    + CODE)
         rotation = 1 if engine.px > 1 else 0
-        self.latency = (MEMORY + rotation + MULTIPLIER + (engine.pi - 1).bit_length() + 1
-                        + 1 + MEMORY + rounding + table + self.interval)
+        addresses = ADDRESSES_OF_PIXELS if engine.px > 1 else ADDRESSES
+        self.flags = addresses + MEMORY + FLAGS
+        self.addresses = OFFSET if engine.skip_zeros or engine.pruned else addresses
+        self.latency = (self.addresses + MEMORY + rotation + MULTIPLIER
+                        + (engine.pi - 1).bit_length() + ACCUMULATE + MEMORY + rounding + table
+                        + self.interval - 1)
         gathering = 2 * self.columns.phases if engine.px > 1 else 0
-        self.credits = 1 << (self.latency + gathering + 6 - 1).bit_length()
-
+        self.credits = 1 << (self.latency + gathering + QUEUE + SPARE_CREDITS - 1).bit_length()
 
     def input_word(self, channel):
         """(block, word in the block) of an input channel."""
@@ -213,9 +227,10 @@ class _Input:
         shape, number = self._shape, len(self.row_done)
         earliest = 0
         if number >= shape.line_rows:
-            earliest = self.row_freed[number - shape.line_rows] + 1
+            earliest = self.row_freed[number - shape.line_rows] + FREE
         if first and len(self.frame_begun) >= FRAMES_IN_FLIGHT:
-            earliest = max(earliest, self.frame_done[len(self.frame_begun) - FRAMES_IN_FLIGHT] + 1)
+            before = self.frame_done[len(self.frame_begun) - FRAMES_IN_FLIGHT]
+            earliest = max(earliest, before + FREE)
         older, newer = self._before
         last, accepted, gaps = self._last, self.accepted, self._gaps
         for beat in range(width * shape.input_beats):
@@ -252,7 +267,7 @@ class _Output:
         """First cycle in which another beat can be begun."""
         back = self.taken - self._shape.credits
         self.taken += 1
-        return self.emitted[back] + 1 if back >= 0 else 0
+        return self.emitted[back] + CREDIT if back >= 0 else 0
 
     def group(self, last_step, end):
         """A group of results whose last step is at `last_step`."""
@@ -320,10 +335,10 @@ class _Model:
                 needed = max(needed, min(height, i + taps[-1] + 1))
             while len(self.input.row_done) < self._rows_before + max(1, needed):
                 self._take_row(width)
-            earliest = self.input.frame_begun[frames] + FRAME_TO_VISIT
+            earliest = self.input.frame_begun[frames] + FRAME_TO_GROUP
             if needed:
                 earliest = max(earliest, self.input.row_done[self._rows_before + needed - 1]
-                               + ROW_TO_VISIT)
+                               + ROW_TO_GROUP)
             for place, q, taps_inside, end in columns:
                 for block in range(shape.blocks):
                     for group in range(shape.block_outputs):
@@ -337,9 +352,10 @@ class _Model:
                 release = height
             elif p == shape.rows.phases - 1:
                 release = max(freed, min(i + 1 + shape.rows.low, needed))
-            self.input.row_freed += [self._last_step] * (release - freed)
+            done = self._last_step + shape.addresses
+            self.input.row_freed += [done] * (release - freed)
             freed = release
-        self.input.frame_done.append(self._last_step)
+        self.input.frame_done.append(done)
         self._rows_before += height
 
     def _take_row(self, width):
@@ -348,15 +364,15 @@ class _Model:
     def _group(self, steps, words, earliest, end):
         """One group of results; `end` is what the output side wants to know of it."""
         if words is None:
-            # a visit waits in front of the issuer until the step before it is done
-            taken = max(earliest, self._last_step)
+            # a group waits until the last step of the one before it is issued
+            taken = max(earliest + GROUP_TO_VISIT, self._last_step)
             self._issue(taken, max(1, steps), first=True, last=True, end=end)
             return
         first = True
         for number, count in enumerate(words):
-            self._visit = self._free_place(max(self._visit + 1, earliest))
+            self._visit = self._free_place(max(self._visit + 1, earliest + GROUP_TO_VISIT))
             earliest = 0
-            known, last = self._visit + FLAGS, number == len(words) - 1
+            known, last = self._visit + self.shape.flags, number == len(words) - 1
             if count or (last and self._held is None):
                 if self._held is not None:
                     self._push(known, self._held, first, False, end)
@@ -370,15 +386,15 @@ class _Model:
         """First cycle from `cycle` on in which the look-ahead queue takes another visit."""
         queue = self._queue
         while True:
-            while queue and queue[0][1] < cycle:
+            while queue and queue[0][1] < cycle - 1:
                 queue.popleft()
-            if sum(pushed < cycle for pushed, _ in queue) <= LOOK_AHEAD_LEVEL:
+            if sum(pushed < cycle - 1 for pushed, _ in queue) <= LOOK_AHEAD_LEVEL:
                 return cycle
-            cycle = queue[0][1] + 1
+            cycle = queue[0][1] + 2
 
     def _push(self, cycle, steps, first, last, end):
         """A word enters the look-ahead queue, and leaves it as soon as the issuer is free."""
-        taken = max(cycle + 1, self._issuer_free)
+        taken = max(cycle + LOOK_AHEAD_QUEUE, self._issuer_free)
         self._queue.append((cycle, taken))
         self._issue(taken, steps, first, last, end)
 

@@ -28,6 +28,7 @@ from .manifest import (
     digest,
 )
 from .options import Options
+from .primitives.devices import DEVICES
 from .program import Program
 from .quantisation import Quantisation
 from .resources import memory_bits, requantiser_multipliers
@@ -98,8 +99,8 @@ def describe(program, options):
         registers=[Register(name=n, address=a, access=x, meaning=m)
                    for n, (a, x, m) in REGISTERS.items()],
         errors=list(STATUS_ERRORS),
-        files=Files(verilog=f"{name}.v", tensors=f"{name}.npz", core=f"{name}.core",
-                    waiver=f"{name}.vlt"))
+        files=Files(verilog=f"{name}.v", models=[file.name for file in _models(options)],
+                    tensors=f"{name}.npz", core=f"{name}.core", waiver=f"{name}.vlt"))
 
 
 def _figures(program):
@@ -129,14 +130,20 @@ def generate(options, directory):
     version = tuple(int(part) for part in __version__.split("."))
     top = Top(program, version=version, digest=int(manifest.digest[:8], 16))
     text = initial_blocks(verilog.convert(top, name=manifest.name, emit_src=False,
-                                          strip_internal_attrs=True))
+                                          strip_internal_attrs=True,
+                                          platform=DEVICES[options.target]))
     files = manifest.files
     write_whole(Path(directory), {
+        **{file.name: file.read_bytes() for file in _models(options)},
         files.verilog: text.encode(), f"{manifest.name}.json": manifest.text().encode(),
         files.tensors: _npz(program.tensors), files.core: _core(manifest).encode(),
         files.waiver: _waiver(files.verilog).encode(),
     })
     return manifest
+
+
+def _models(options):
+    return DEVICES[options.target].models
 
 
 def initial_blocks(text):
@@ -179,6 +186,12 @@ def _core(manifest):
     toplevel: {manifest.name}
     default_tool: {tool}
 """ if tool else ""
+    models = f"""
+  models:
+    files: [{", ".join(manifest.files.models)}]
+    file_type: verilogSource
+""" if manifest.files.models else ""
+    simulated = "rtl, models" if models else "rtl"
     return f"""CAPI=2:
 name: polyphase:engines:{manifest.name}:{manifest.generator}
 description: {manifest.layer["op"]} engine, digest {manifest.digest[:16]}
@@ -186,18 +199,18 @@ description: {manifest.layer["op"]} engine, digest {manifest.digest[:16]}
 filesets:
   rtl:
     files: [{manifest.files.verilog}]
-    file_type: verilogSource
+    file_type: verilogSource{models.rstrip()}
   waiver:
     files: [{manifest.files.waiver}]
     file_type: vlt
 
 targets:
   default: &default
-    filesets: [rtl]
+    filesets: [{simulated}]
     toplevel: {manifest.name}
   lint:
     <<: *default
-    filesets: [waiver, rtl]
+    filesets: [waiver, {simulated}]
     default_tool: verilator
     tools:
       verilator:

@@ -84,6 +84,7 @@ class Files(_Part):
     """Names of the files beside the manifest."""
 
     verilog: str
+    models: list[str] = Field(description="simulation models of the vendor cells in the Verilog")
     tensors: str
     core: str
     waiver: str

@@ -9,7 +9,7 @@ from functools import cached_property
 __all__ = ["Schedule"]
 
 # cycles between events of the pipeline, see docs/timing.md
-FRAME_TO_VISIT, ROW_TO_VISIT, LOOK_AHEAD, QUEUE = 6, 1, 4, 2
+FRAME_TO_VISIT, ROW_TO_VISIT, LOOK_AHEAD, LOOK_AHEAD_PIXELS, QUEUE = 17, 11, 11, 12, 5
 
 
 class Schedule:
@@ -102,10 +102,11 @@ class Schedule:
         arrived = needed * self._lengths[1] * self._layout.input_beats  # cycle of the last beat
         visit = max(1 + FRAME_TO_VISIT, arrived + ROW_TO_VISIT if needed else 0)
         px = program.folding.px
+        look_ahead = LOOK_AHEAD_PIXELS if px > 1 else LOOK_AHEAD
         groups = range(len(self._bank.columns)) if px > 1 else (0,)
         taps = [len(self._row(0)[1]) * len(self._column(0, q, px)[1]) for q in groups]
         steps = sum(max(1, n * self._layout.block_inputs) for n in taps)
-        return (visit + (LOOK_AHEAD if program.looks_ahead else 0) + steps + result_latency
+        return (visit + (look_ahead if program.looks_ahead else 0) + steps + result_latency
                 + (2 if px > 1 else 0) + QUEUE)
 
     @property

@@ -139,7 +139,7 @@ def _build_icarus(target, source, top, waves, cache):
     try:
         runner.build(sources=[source, *([dump] if waves else [])], hdl_toplevel=top,
                      build_dir=target.parent, timescale=("1ns", "1ns"), log_file=log,
-                     build_args=["-s", "dump"] if waves else [])
+                     build_args=["-y", str(source.parent), *(["-s", "dump"] if waves else [])])
     except RuntimeError as error:
         raise RuntimeError(f"Icarus Verilog rejects {source}: {log.read_text().splitlines()[0]}"
                            ) from error

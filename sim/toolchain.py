@@ -84,9 +84,10 @@ def run(command: Sequence, env: dict[str, str], complaint: str) -> str:
 
 
 def verilator(*arguments) -> str:
-    """Run Verilator; the last argument is the Verilog file."""
+    """Run Verilator; the last argument is the Verilog file, and models of cells lie beside it."""
     env = environment(["perl"])
-    command = [Path(env["VERILATOR_ROOT"]) / "bin" / "verilator", *arguments]
+    command = [Path(env["VERILATOR_ROOT"]) / "bin" / "verilator",
+               "-y", Path(arguments[-1]).parent, *arguments]
     return run(command, env, f"Verilator rejects {arguments[-1]}").strip()
 
 

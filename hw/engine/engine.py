@@ -21,14 +21,19 @@ from .stores import Stores
 __all__ = ["Engine", "result_latency", "queue_depth"]
 
 
-def result_latency(program):
-    """Cycles from the last step of a group to its codes."""
+def data_latency(program):
+    """Cycles from the addresses of the last step of a group to its codes."""
     return BlockMemory.LATENCY + MacArray.latency(program) + Requantiser.latency(program)
+
+
+def result_latency(program):
+    """Cycles from the last step of a group, as it is issued, to its codes."""
+    return Sequencer.latency(program) + data_latency(program)
 
 
 def queue_depth(program):
     """Places in the output queue: enough for a group in each cycle of the pipeline."""
-    return 1 << (result_latency(program) + Output.latency(program) + 4 - 1).bit_length()
+    return 1 << (result_latency(program) + Output.latency(program) + 5 - 1).bit_length()
 
 
 class Engine(wiring.Component):
@@ -92,7 +97,7 @@ class Engine(wiring.Component):
 
         step = sequencer.o
         m.d.comb += [
-            ingest.geometry.eq(registers.geometry), sequencer.row.eq(ingest.row),
+            ingest.geometry.eq(registers.geometry), sequencer.written.eq(ingest.written),
             ingest.release.eq(sequencer.release), ingest.release_en.eq(sequencer.release_en),
             sequencer.departure.eq(output.departure),
             lines.read.eq(step.lines), stores.weight_read.eq(step.weight),
@@ -112,10 +117,11 @@ class Engine(wiring.Component):
         m.d.comb += [
             stores.begin.eq(ingest.o_frame.valid), stores.begin_bank.eq(registers.geometry.bank),
             stores.end.eq(delay(m, sequencer.release_en & sequencer.release.frame,
-                                result_latency(program), name="frame_end")),
+                                data_latency(program), name="frame_end")),
             *[stores.end_bank.eq(bank) for bank in bank_of(requantiser.tag)],
             registers.configured.eq(stores.configured), registers.bank.eq(stores.bank),
-            registers.first.eq(ingest.o_frame.valid), registers.last.eq(output.end_of_frame),
+            registers.first.eq(delay(m, ingest.o_frame.valid, 1, name="first")),
+            registers.last.eq(output.end_of_frame),
             registers.errors.weights_length.eq(stores.error),
             *[registers.errors[name].eq(ingest.errors[name])
               for name in ingest.errors.shape().members],

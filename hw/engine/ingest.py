@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .cursor import Cursor
+from .delay import delay
 from .layouts import Layouts, up_to
 from .line_buffer import write_port
 
@@ -50,8 +51,8 @@ class Ingest(wiring.Component):
         Each frame as its first beat is consumed; always taken at once.
     line, flag
         Write ports of the line buffer, and of its non-zero flags.
-    row
-        High in the cycle in which a row is completed.
+    written
+        Rows completed, over all frames; the last word of a row is in the line buffer a cycle later.
     release, release_en
         Rows and frame that the sequencer hands back.
     errors
@@ -69,104 +70,116 @@ class Ingest(wiring.Component):
                                    program.line_word_bits)),
             "flag": Out(write_port(layouts.flag_line_address, program.folding.px,
                                    program.flag_bits)),
-            "row": Out(1), "release": In(layouts.release), "release_en": In(1),
+            "written": Out(layouts.row_number), "release": In(layouts.release), "release_en": In(1),
             "errors": Out(data.StructLayout({name: 1 for name in ERRORS})),
         })
 
     def elaborate(self, platform):
         m = Module()
-        program, layouts = self._program, self._layouts
-        frame = Signal(layouts.frame)
-        rows_left, columns_left = (Signal.like(frame.last_row), Signal.like(frame.last_column))
-        store, store_zero = Signal(), Signal()
-        end_of_pixel, end_of_line, end_of_frame = Signal(), Signal(), Signal()
-
-        word = Signal(up_to(program.layout.input_beats - 1))
+        frame, ends = Signal(self._layouts.frame), Signal(data.StructLayout(
+            {name: 1 for name in ("pixel", "line", "frame")}))
+        waiting, store, store_zero = Signal(init=1), Signal(), Signal()
+        self._count(m, frame, ends, waiting, store)
+        slot, row_possible, frame_possible = self._find_room(m, store, ends)
         m.d.comb += [
-            end_of_pixel.eq(word == program.layout.input_beats - 1),
-            end_of_line.eq(end_of_pixel & (columns_left == 0)),
-            end_of_frame.eq(end_of_line & (rows_left == 0)),
-            self.row.eq(store & end_of_line),
+            self.o_frame.payload.eq(frame), self.o_frame.payload.slot.eq(slot),
+            self.o_frame.payload.bank.eq(self.geometry.bank),
+            self.o_frame.payload.end.eq(self.written + frame.last_row + 1),
         ]
-        with m.If(store):
-            m.d.sync += word.eq(Mux(end_of_pixel, 0, word + 1))
-            with m.If(end_of_line):
-                m.d.sync += [columns_left.eq(frame.last_column), rows_left.eq(rows_left - 1)]
-            with m.Elif(end_of_pixel):
-                m.d.sync += columns_left.eq(columns_left - 1)
-
-        # a row may begin only in a free row of the circle
-        free = Signal(range(program.line_rows + 1), init=program.line_rows)
-        row_begun, row_possible, slot = Signal(), Signal(), Signal.like(frame.slot)
-        m.d.comb += row_possible.eq(row_begun | (free != 0))
-        m.d.sync += free.eq(free + Mux(self.release_en, self.release.rows, 0)
-                            - (store & ~row_begun))
-        with m.If(store):
-            m.d.sync += row_begun.eq(~end_of_line)
-            with m.If(end_of_line):
-                m.d.sync += slot.eq(Mux(slot == program.line_rows - 1, 0, slot + 1))
-
-        in_flight = Signal(range(FRAMES + 1))
-        m.d.sync += in_flight.eq(in_flight + self.o_frame.valid
-                                 - (self.release_en & self.release.frame))
-
-        size = ("last_row", "last_column", "out_height", "out_width")
-        lost = Signal()
-        mismatch = Signal()
-        m.d.comb += mismatch.eq(self.i.payload.last != end_of_line)
-        with m.FSM():
-            def finish_beat():
-                with m.If(mismatch):
-                    m.d.sync += lost.eq(1)
-                    m.d.comb += [self.errors.line_early.eq(~end_of_line),
-                                 self.errors.line_late.eq(end_of_line)]
-                with m.Else():
-                    m.d.sync += lost.eq(0)
-                with m.If(end_of_frame):
-                    m.next = "WAIT"
-                with m.Elif(mismatch):
-                    m.next = "FILL"
-                with m.Else():
-                    m.next = "FRAME"
-
-            with m.State("WAIT"):
-                with m.If(~self.i.valid):
-                    pass
-                with m.Elif(~self.i.payload.first):
-                    m.d.comb += [self.i.ready.eq(1), self.errors.no_start.eq(~lost)]
-                    m.d.sync += lost.eq(1)
-                with m.Elif(~self.geometry.configured):
-                    m.d.comb += [self.i.ready.eq(1), self.errors.not_configured.eq(1)]
-                    m.d.sync += lost.eq(1)
-                with m.Elif(row_possible & (in_flight != FRAMES)):
-                    m.d.comb += [self.i.ready.eq(1), store.eq(1), self.o_frame.valid.eq(1)]
-                    finish_beat()
-            with m.State("FRAME"):
-                with m.If(self.i.valid & self.i.payload.first):
-                    m.d.comb += self.errors.frame_early.eq(1)
-                    m.next = "FILL"
-                with m.Elif(self.i.valid & row_possible):
-                    m.d.comb += [self.i.ready.eq(1), store.eq(1)]
-                    finish_beat()
-            with m.State("FILL"):
-                m.d.comb += [store.eq(row_possible), store_zero.eq(1),
-                             self.i.ready.eq(~self.i.payload.first)]
-                with m.If(store & end_of_frame):
-                    m.next = "WAIT"
-        # between frames, the size follows the registers
-        between = Signal(init=1)
-        with m.If(store):
-            m.d.sync += between.eq(end_of_frame)
-        with m.If((between & ~store) | (store & end_of_frame)):
-            m.d.sync += [frame[name].eq(self.geometry[name]) for name in size]
-            m.d.sync += [rows_left.eq(self.geometry.last_row),
-                         columns_left.eq(self.geometry.last_column)]
-        m.d.comb += [self.o_frame.payload.eq(frame), self.o_frame.payload.slot.eq(slot),
-                     self.o_frame.payload.bank.eq(self.geometry.bank)]
-        self._write(m, store, store_zero, end_of_pixel, end_of_line)
+        with m.If(store & ends.line):
+            m.d.sync += self.written.eq(self.written + 1)
+        self._check_framing(m, ends, waiting, store, store_zero, row_possible, frame_possible)
+        self._write(m, store, store_zero, ends)
         return m
 
-    def _write(self, m, store, store_zero, end_of_pixel, end_of_line):
+    def _count(self, m, frame, ends, waiting, store):
+        """Where in the frame the next word goes; between frames, the size follows the registers."""
+        beats = self._program.layout.input_beats
+        word, rows, columns = Signal(up_to(beats - 1)), Signal.like(frame.last_row), \
+            Signal.like(frame.last_column)  # rows and columns that follow this one
+        last_word, last_row, last_column = Signal(init=beats == 1), Signal(), Signal()
+        new = self.geometry
+        m.d.comb += [ends.pixel.eq(last_word), ends.line.eq(last_word & last_column),
+                     ends.frame.eq(ends.line & last_row)]
+        with m.If(store):
+            m.d.sync += [word.eq(word + 1), last_word.eq(word + 2 == beats)]
+            with m.If(ends.pixel):
+                m.d.sync += [word.eq(0), last_word.eq(beats == 1), columns.eq(columns - 1),
+                             last_column.eq(columns == 1)]
+            with m.If(ends.line):
+                m.d.sync += [columns.eq(frame.last_column),
+                             last_column.eq(frame.last_column == 0), rows.eq(rows - 1),
+                             last_row.eq(rows == 1)]
+        with m.If((waiting & ~store) | (store & ends.frame)):
+            m.d.sync += [rows.eq(new.last_row), last_row.eq(new.last_row == 0),
+                         columns.eq(new.last_column), last_column.eq(new.last_column == 0)]
+        with m.If(waiting | ends.frame):  # not waiting for `store`, which comes late in the cycle
+            m.d.sync += [frame[name].eq(new[name]) for name in (
+                "last_row", "last_column", "out_height", "out_width")]
+
+    def _find_room(self, m, store, ends):
+        """A row may begin only in a free row of the circle, a frame only if few are in flight.
+
+        Returns the row of the circle, and whether a word of a row, and of a frame, may be stored.
+        """
+        rows = self._program.line_rows
+        free, slot, begun = Signal(range(rows + 1), init=rows), Signal(up_to(rows - 1)), Signal()
+        row_possible, frame_possible = Signal(init=1), Signal()
+        begin, begun_next, some, total = Signal(), Signal(), Signal(), Signal.like(free)
+        released, done = (delay(m, Mux(self.release_en, value, 0), 1, name="released")
+                          for value in (self.release.rows, self.release.frame))
+        in_flight = Signal(range(FRAMES + 1))
+        in_flight_next = Signal.like(in_flight)
+        m.d.comb += [
+            begin.eq(store & ~begun), begun_next.eq(Mux(store, ~ends.line, begun)),
+            total.eq(free + released),
+            some.eq(Mux(begin, total != 1, total != 0)),  # compared first, since `begin` is late
+            in_flight_next.eq(in_flight + self.o_frame.valid - done),
+        ]
+        m.d.sync += [
+            begun.eq(begun_next), free.eq(total - begin), in_flight.eq(in_flight_next),
+            row_possible.eq(begun_next | some),
+            frame_possible.eq(some & (in_flight_next != FRAMES)),
+        ]
+        with m.If(store & ends.line):
+            m.d.sync += slot.eq(Mux(slot == rows - 1, 0, slot + 1))
+        return slot, row_possible, frame_possible
+
+    def _check_framing(self, m, ends, waiting, store, store_zero, row_possible, frame_possible):
+        """Take each beat: store it, or fill its place, or drop it."""
+        first, valid = self.i.payload.first, self.i.valid
+        in_frame, filling = Signal(), Signal()  # neither: waiting
+        start, more, taken, mismatch, lost = (Signal() for _ in range(5))
+        no_start = waiting & ~first
+        not_configured = waiting & first & ~self.geometry.configured
+        m.d.comb += [
+            start.eq(waiting & first & self.geometry.configured & frame_possible),
+            more.eq(in_frame & ~first & row_possible),
+            taken.eq(valid & (start | more)), mismatch.eq(self.i.payload.last != ends.line),
+            self.i.ready.eq(start | more | no_start | not_configured | (filling & ~first)),
+            self.o_frame.valid.eq(valid & start),
+            store.eq(taken | (filling & row_possible)), store_zero.eq(filling),
+        ]
+        m.d.sync += [
+            self.errors.line_early.eq(taken & mismatch & ~ends.line),
+            self.errors.line_late.eq(taken & mismatch & ends.line),
+            self.errors.frame_early.eq(valid & in_frame & first),
+            self.errors.no_start.eq(valid & no_start & ~lost),
+            self.errors.not_configured.eq(valid & not_configured),
+        ]
+        with m.If(taken):
+            m.d.sync += lost.eq(mismatch)
+        with m.Elif(valid & (no_start | not_configured)):
+            m.d.sync += lost.eq(1)
+        # expressions: of conditions, synthesis makes resets and enables, which are slow to reach
+        finish = store & ends.frame
+        breaks = (taken & mismatch) | (valid & in_frame & first)
+        m.d.sync += [
+            waiting.eq(finish | (waiting & ~taken)), filling.eq(~finish & (breaks | filling)),
+            in_frame.eq(~finish & ~breaks & (taken | in_frame)),
+        ]
+
+    def _write(self, m, store, store_zero, ends):
         """Send this cycle's word, and its non-zero flag, to the line buffer."""
         program, layout = self._program, self._program.layout
         byte = signed(8) if program.quantisation.dtype == "int8" else unsigned(8)
@@ -176,14 +189,17 @@ class Ingest(wiring.Component):
             value = Signal(signed(program.activation_bits), name=f"value_{lane}")
             m.d.comb += [code.eq(self.i.payload.data.word_select(lane, 8)),
                          value.eq(code - program.quantisation.input_zero_point)]
-            values.append(Mux(store_zero, 0, value)[:program.activation_bits])
+            values.append(delay(m, Mux(store_zero, 0, value)[:program.activation_bits], 1,
+                                name=f"value_{lane}"))
+        stored, pixel_stored, row_stored = (delay(m, store & end, 1, name=name) for end, name in (
+            (1, "stored"), (ends.pixel, "pixel_stored"), (ends.line, "row_stored")))
         m.submodules.cursor = cursor = Cursor(words=layout.input_beats, rows=program.line_rows,
                                               row_words=program.row_words, px=program.folding.px)
         m.d.comb += [
-            cursor.next_word.eq(store), cursor.next_pixel.eq(store & end_of_pixel),
-            cursor.next_row.eq(store & end_of_line),
+            cursor.next_word.eq(stored), cursor.next_pixel.eq(pixel_stored),
+            cursor.next_row.eq(row_stored),
             self.line.address.eq(cursor.address), self.line.data.eq(Cat(values)),
-            self.line.memory.eq(Mux(store, cursor.memory, 0)),
+            self.line.memory.eq(Mux(stored, cursor.memory, 0)),
         ]
         if not program.skip_zeros:
             return
@@ -196,13 +212,13 @@ class Ingest(wiring.Component):
         m.d.comb += [
             new_flags.eq(flags | (self.line.data.any() << bit)[:program.flag_bits]),
             block_end.eq(in_block == layout.block_inputs - 1),
-            flag_end.eq(store & (block_end | (bit == program.flag_bits - 1))),
-            cursor.next_word.eq(flag_end), cursor.next_pixel.eq(store & end_of_pixel),
-            cursor.next_row.eq(store & end_of_line),
+            flag_end.eq(stored & (block_end | (bit == program.flag_bits - 1))),
+            cursor.next_word.eq(flag_end), cursor.next_pixel.eq(pixel_stored),
+            cursor.next_row.eq(row_stored),
             self.flag.address.eq(cursor.address), self.flag.data.eq(new_flags),
             self.flag.memory.eq(Mux(flag_end, cursor.memory, 0)),
         ]
-        with m.If(store):
+        with m.If(stored):
             m.d.sync += [flags.eq(Mux(flag_end, 0, new_flags)),
                          bit.eq(Mux(flag_end, 0, bit + 1)),
                          in_block.eq(Mux(block_end, 0, in_block + 1))]

@@ -24,21 +24,38 @@ class Layouts:
     Attributes
     ----------
     frame
-        A frame that has begun to arrive: its size, its place in the line buffer, its weights.
+        A frame that has begun to arrive: its size, its place in the line buffer, its weights;
+        `end`, the number of the row that follows it, rows being counted over all frames.
+    line
+        One output row: which row taps are inside the frame, where its constants begin, which
+        input rows it needs (all before `need`), and what it hands back when it is done;
+        `pixels_after`, how many pixels follow its first block; whether it has at most one or two.
     tag
         Travels with a group of results from the sequencer to the output: `beat`, whether it
         makes an output beat; `first`, `last` and `end`, start of frame, end of line and end of
         frame on that beat; `bank` and `parameters`, the set of requantisation constants.
     group
         One group of results: which taps are inside the frame, and where they begin.
-    run
-        Steps on consecutive words: one tap of one group (or one flag word of it).
-    step
-        One cycle of the MAC array: addresses, and `mac`, what the array is told.
+    visit
+        One tap of a group (or one flag word of it): one step, or those that are judged at once.
+    place
+        The line buffer addresses of a visit.
+    work
+        A visit as the look-ahead leaves it: a mask of its steps.
     """
 
     def __init__(self, program):
         self._program = program
+
+    @property
+    def row_number(self):
+        """Rows counted over all frames; two that are compared are less than half the range apart.
+
+        A line may need the last row of its frame before the first one is written; rows may be
+        written as far ahead as the line buffer holds, of a line that needs none of its frame.
+        """
+        program = self._program
+        return unsigned((2 * program.height + program.line_rows).bit_length() + 1)
 
     @cached_property
     def frame(self):
@@ -46,7 +63,7 @@ class Layouts:
         height, width = program.layer.output_size(program.height, program.width)
         return data.StructLayout({
             "last_row": up_to(program.height - 1), "last_column": up_to(program.width - 1),
-            "out_height": up_to(height), "out_width": up_to(width),
+            "out_height": up_to(height), "out_width": up_to(width), "end": self.row_number,
             "slot": up_to(program.line_rows - 1), "bank": 1,
         })
 
@@ -61,29 +78,53 @@ class Layouts:
 
     @cached_property
     def release(self):
-        """What the last step of a group hands back: rows of the line buffer, and the frame."""
+        """What the last step of a line hands back: rows of the line buffer, and the frame."""
         return data.StructLayout({"rows": up_to(self._program.height), "frame": 1})
 
     @cached_property
-    def group(self):
-        program = self._program
-        row_taps, column_taps = (sum(map(len, a)) for a in (program.bank.rows,
-                                                            program.bank.columns))
+    def _row_fields(self):
+        """What a line and its groups know of its row taps."""
+        rows = self._program.bank.rows
+        return {"row_tap": up_to(sum(map(len, rows))), "row_taps": up_to(max(map(len, rows))),
+                "slot": up_to(self._program.line_rows - 1), "release": self.release}
+
+    @cached_property
+    def line(self):
+        program, frame = self._program, self.frame.members
+        block = program.phases[1] * program.folding.px
         return data.StructLayout({
-            "tag": self.tag, "release": self.release,
-            "need": up_to(program.height),
-            "slot": up_to(program.line_rows - 1),
-            "row_tap": up_to(row_taps), "row_taps": up_to(max(map(len, program.bank.rows))),
-            "column_tap": up_to(column_taps),
-            "column_taps": up_to(max(map(len, program.bank.columns))),
-            "position": self._position(program.layout.block_inputs),
-            "flag_position": self._position(program.flag_words),
-            **({"left": self.left, "right": self.right} if program.folding.px > 1 else {}),
-            "weight": self.weight_address, "weight_row": up_to(program.steps),
-            "flag": self.flag_address, "flag_row": up_to(program.steps),
+            "pixels_after": signed(max(frame["out_width"].width, (2 * block).bit_length()) + 1),
+            "one_pixel": 1, "one_position": 1, "two_positions": 1,
+            **{name: frame[name] for name in ("last_column", "out_width", "bank")},
+            **self._row_fields,
+            "need": self.row_number, "first": 1, "last": 1,
+            "row_kind": up_to(len(set(map(len, program.bank.rows))) - 1),
+            "row_cut": up_to(self.most_row_cut),
+            "weight": self.weight_address, "parameters": self.tag["parameters"].shape,
+            **({"flag": self.flag_address} if program.looks_ahead else {}),
         })
 
-    def _position(self, words):
+    @property
+    def most_row_cut(self):
+        """Most row taps of a line that lie above the frame."""
+        return max(sum(d < 0 for d in taps) for taps in self._program.bank.rows)
+
+    @cached_property
+    def group(self):
+        program, layout = self._program, self._program.layout
+        columns = program.bank.columns
+        return data.StructLayout({
+            "tag": self.tag, **self._row_fields, "end_of_line": 1,
+            "column_tap": up_to(sum(map(len, columns))),
+            "column_taps": up_to(max(map(len, columns))), "empty": 1,
+            "position": self.position(layout.block_inputs),
+            "weight": self.weight_address, "next_row": up_to(program.steps),
+            **({"left": self.left, "right": self.right} if program.folding.px > 1 else {}),
+            **({"flag_position": self.position(program.flag_words), "flag": self.flag_address,
+                "next_flag_row": up_to(program.steps)} if program.looks_ahead else {}),
+        })
+
+    def position(self, words):
         """Where a block of channels begins in a row; outputs may go on beyond the last input."""
         program = self._program
         _, width = program.layer.output_size(program.height, program.width)
@@ -91,50 +132,47 @@ class Layouts:
         return up_to(positions * program.layout.blocks * words - 1)
 
     @cached_property
-    def run(self):
+    def visit(self):
         program, group = self._program, self.group.members
         return data.StructLayout({
-            **{name: shape for name, shape in group.items() if name not in
-               ("row_taps", "column_taps", "weight_row", "flag_row")},
-            "length": up_to(program.layout.block_inputs), "last": 1,
+            **{name: group[name] for name in (
+                "tag", "release", "slot", "row_tap", "column_tap", "position", "weight")},
+            **{name: group[name] for name in ("left", "right", "flag_position", "flag")
+               if name in group},
+            "first": 1, "last": 1, "empty": 1,
+            **({"short": 1} if program.looks_ahead else {"needs_credit": 1}),
         })
 
     @cached_property
-    def visit(self):
-        """A run with its addresses."""
-        program = self._program
+    def place(self):
+        program, px = self._program, self._program.folding.px
         return data.StructLayout({
-            "tag": self.tag, "release": self.release, "need": up_to(program.height),
-            "lines": data.ArrayLayout(self.line_address, program.folding.px),
-            "flag_lines": data.ArrayLayout(self.flag_line_address, program.folding.px),
-            "rotate": up_to(program.folding.px - 1), "lanes": program.folding.px,
-            "weight": self.weight_address, "flag": self.flag_address,
-            "length": up_to(program.layout.block_inputs), "last": 1,
+            "lines": data.ArrayLayout(self.line_address, px), "rotate": up_to(px - 1), "lanes": px,
+            **({"flag_lines": data.ArrayLayout(self.flag_line_address, px)}
+               if program.skip_zeros else {}),
         })
 
     @cached_property
     def work(self):
-        """A visit as the issuer takes it: with look-ahead, a mask of its steps."""
-        visit = self.visit.members
-        drop = ("need", "flag", "flag_lines")
-        kept = {name: shape for name, shape in visit.items() if name not in drop}
-        if self._program.looks_ahead:
-            del kept["length"]
-            kept["mask"] = unsigned(self._program.flag_bits)
-        return data.StructLayout(kept)
+        place = self.place.members
+        return data.StructLayout({
+            "tag": self.tag, "release": self.release, "weight": self.weight_address,
+            **{name: place[name] for name in ("lines", "rotate", "lanes")},
+            "mask": unsigned(self._program.flag_bits), "last": 1,
+        })
 
     @cached_property
     def step(self):
-        work = self.work.members
-        return data.StructLayout({"lines": work["lines"], "weight": work["weight"],
-                                  "mac": self.mac})
+        """One cycle of the MAC array: addresses, and `mac`, what the array is told."""
+        return data.StructLayout({"lines": self.place["lines"].shape,
+                                  "weight": self.weight_address, "mac": self.mac})
 
     @cached_property
     def mac(self):
         """What the MAC array is told of a step."""
-        work = self.work.members
-        return data.StructLayout({**{name: work[name] for name in ("tag", "rotate", "lanes")},
-                                  "first": 1, "last": 1})
+        place = self.place.members
+        return data.StructLayout({"tag": self.tag, "rotate": place["rotate"],
+                                  "lanes": place["lanes"], "first": 1, "last": 1})
 
     @property
     def sum(self):

@@ -54,7 +54,7 @@ def WeightBeat(program):
 class Loader(wiring.Component):
     """Fills the bank of the constants that no frame uses.
 
-    A load takes effect, all at once, for frames that begin after its last beat. It waits while a
+    A load takes effect, all at once, 2 cycles after its last beat is taken. It waits while a
     frame still uses the bank. A load of another length than `weight_beats` sets its error bit and
     is dropped.
 
@@ -76,11 +76,14 @@ class Loader(wiring.Component):
         Write the record to this parameter word of this unit.
     table_en, table
         Write the beat to this table entry of this unit.
+    beat
+        The beat.
     error
         High for one cycle: a load of a wrong length.
     """
 
     USERS = 64  # frames that can be in the pipeline at once
+    SETTLE = 8  # cycles after a load before a bank can be seen to be free; a power of two
 
     def __init__(self, program):
         self._program = program
@@ -94,77 +97,102 @@ class Loader(wiring.Component):
             "place": Out(layouts.parameter_address),
             "unit": Out(up_to(program.requantisers - 1)),
             "table_en": Out(1), "table": Out(layouts.table_address),
+            "beat": Out(weight_beat_bits(program)),
         })
 
     def elaborate(self, platform):
         m = Module()
-        target, taken = Signal(), Signal()
-        users = [Signal(range(self.USERS), name=f"users_{n}") for n in range(2)]
-        for n, count in enumerate(users):
-            m.d.sync += count.eq(count + (self.begin & (self.begin_bank == n))
-                                 - (self.end & (self.end_bank == n)))
-        m.d.comb += [self.i.ready.eq(Mux(target, users[1], users[0]) == 0),
-                     taken.eq(self.i.valid & self.i.ready)]
+        target = Signal()
+        beat = Signal(self.i.payload.shape())
+        taken, complete, dropping = (Signal(name=n) for n in ("taken", "complete", "dropping"))
+        m.d.sync += [taken.eq(self.i.valid & self.i.ready), beat.eq(self.i.payload)]
+        self._wait_for_bank(m, target)
+        # beats up to the last one, less 1: the sign tells that the next beat is the last one
         last_beat = beat_count(self._program) - 1
-        beats, dropping, complete = Signal(up_to(last_beat + 1)), Signal(), Signal()
-        m.d.comb += complete.eq((beats == last_beat) & ~dropping)
-        with m.If(taken & self.i.payload.last):
-            m.d.sync += [beats.eq(0), dropping.eq(0)]
+        left = Signal(range(-1, max(1, last_beat)), init=last_beat - 1)
+        m.d.comb += complete.eq(left[-1] & ~dropping)
+        with m.If(taken & beat.last):
+            m.d.sync += [left.eq(last_beat - 1), dropping.eq(0)]
             with m.If(complete):
                 m.d.sync += [self.configured.eq(1), self.bank.eq(target), target.eq(~target)]
             with m.Else():
                 m.d.comb += self.error.eq(~dropping)
         with m.Elif(taken):
-            m.d.sync += beats.eq(beats + 1)
+            m.d.sync += left.eq(left - 1)
             with m.If(complete):
                 m.d.sync += dropping.eq(1)
                 m.d.comb += self.error.eq(1)
-        self._place(m, taken, target)
+        self._place(m, taken, beat, Mux(complete, ~target, target), target)
         return m
 
-    def _place(self, m, taken, target):
+    def _wait_for_bank(self, m, target):
+        """Ready from the end of the last frame that uses the bank to the end of the load."""
+        users = [Signal(range(self.USERS), name=f"users_{n}") for n in range(2)]
+        used = Signal(2)
+        settled = Signal(range(self.SETTLE + 1), init=self.SETTLE)
+        for n, count in enumerate(users):
+            begin = Signal(name=f"begin_{n}")
+            end = Signal(name=f"end_{n}")
+            m.d.sync += [begin.eq(self.begin & (self.begin_bank == n)),
+                         end.eq(self.end & (self.end_bank == n)), used[n].eq(count.any())]
+            with m.If(begin ^ end):
+                m.d.sync += count.eq(count + Mux(end, -1, 1))
+        with m.If(self.i.valid & self.i.ready & self.i.payload.last):
+            m.d.sync += [self.i.ready.eq(0), settled.eq(0)]
+        with m.Elif(~settled[-1]):
+            m.d.sync += settled.eq(settled + 1)
+        with m.Else():
+            m.d.sync += self.i.ready.eq(~used.bit_select(target, 1))
+
+    def _place(self, m, taken, beat, next_target, target):
         """Where each beat goes."""
         program, layouts = self._program, Layouts(self._program)
-        beat = self.i.payload.data
-        word, part = Signal(layouts.weight_address), Signal(up_to(record_beats(program) - 1))
-        turn, group = Signal(max(1, layouts.turn_bits)), Signal(layouts.tag["parameters"].shape)
-        entry, earlier = Signal(8), Signal(max(1, len(self.record) - len(beat)))
-        per_channel = program.table_per_channel
-        m.d.comb += [
-            self.weight.eq(word + Mux(target, program.steps, 0)),
-            self.record.eq(Cat(earlier[:len(self.record) - len(beat)], beat)),
-            self.place.eq(Cat(turn[:layouts.turn_bits], group, target)),
-            self.table.eq(Cat(entry, self.place if per_channel else target)),
+        last, beat = beat.last, beat.data
+        word = Signal(layouts.weight_address)
+        part = Signal(up_to(record_beats(program) - 1))
+        turn = Signal(max(1, layouts.turn_bits))
+        group = Signal(layouts.tag["parameters"].shape)
+        entry = Signal(8)
+        earlier = Signal(max(1, len(self.record) - len(beat)))
+        unit = Signal.like(self.unit)
+        record = Cat(earlier[:len(self.record) - len(beat)], beat)
+        place = Cat(turn[:layouts.turn_bits], group, target)
+        m.d.sync += [
+            self.weight_en.eq(0), self.record_en.eq(0), self.table_en.eq(0),
+            self.weight.eq(word), self.beat.eq(beat), self.record.eq(record),
+            self.place.eq(place), self.unit.eq(unit),
+            self.table.eq(Cat(entry, place if program.table_per_channel else target)),
         ]
 
         def next_unit():
-            m.d.sync += self.unit.eq(self.unit + 1)
-            with m.If(self.unit == program.requantisers - 1):
-                m.d.sync += [self.unit.eq(0), turn.eq(turn + 1)]
+            m.d.sync += unit.eq(unit + 1)
+            with m.If(unit == program.requantisers - 1):
+                m.d.sync += [unit.eq(0), turn.eq(turn + 1)]
                 with m.If(turn == program.result_interval - 1):
                     m.d.sync += [turn.eq(0), group.eq(group + 1)]
 
         def start_again():
-            with m.If(taken & self.i.payload.last):
-                m.d.sync += [s.eq(0) for s in (word, part, self.unit, turn, group, entry)]
+            with m.If(taken & last):
+                m.d.sync += [s.eq(0) for s in (part, unit, turn, group, entry)]
+                m.d.sync += word.eq(Mux(next_target, program.steps, 0))
                 m.next = "WEIGHTS"
 
-        last_unit = ((self.unit == program.requantisers - 1)
+        last_unit = ((unit == program.requantisers - 1)
                      & (turn == program.result_interval - 1)
                      & (group == program.parameter_sets - 1))
         with m.FSM():
             with m.State("WEIGHTS"):
-                m.d.comb += self.weight_en.eq(taken)
+                m.d.sync += self.weight_en.eq(taken)
                 with m.If(taken):
                     m.d.sync += word.eq(word + 1)
-                    with m.If(word == program.steps - 1):
+                    with m.If(word == Mux(target, 2 * program.steps - 1, program.steps - 1)):
                         m.next = "PARAMETERS"
                 start_again()
             with m.State("PARAMETERS"):
                 with m.If(taken):
-                    m.d.sync += [earlier.eq(self.record[len(beat):]), part.eq(part + 1)]
+                    m.d.sync += [earlier.eq(record[len(beat):]), part.eq(part + 1)]
                     with m.If(part == record_beats(program) - 1):
-                        m.d.comb += self.record_en.eq(1)
+                        m.d.sync += self.record_en.eq(1)
                         m.d.sync += part.eq(0)
                         next_unit()
                         with m.If(last_unit):
@@ -172,7 +200,7 @@ class Loader(wiring.Component):
                             m.next = "TABLES"
                 start_again()
             with m.State("TABLES"):
-                m.d.comb += self.table_en.eq(taken)
+                m.d.sync += self.table_en.eq(taken)
                 with m.If(taken):
                     m.d.sync += entry.eq(entry + 1)
                     with m.If(entry == 255):

@@ -1,31 +1,52 @@
 """Small constant tables in logic."""
 
-from amaranth.hdl import Signal
+from amaranth.hdl import Cat, Const, Signal
 
-__all__ = ["lookup", "clamp"]
+__all__ = ["lookup", "clamp", "reaches", "table"]
 
 
-def lookup(m, index, table, *, name):
-    """Return a new signal that is `table[index]`; the last entry also serves any index beyond."""
-    value = Signal(range(min([0, *table]), max([1, *table]) + 1), name=name)
-    m.d.comb += value.eq(table[-1])
-    if len(set(table)) == 1:
+def lookup(m, index, entries, *, name):
+    """Return a new signal that is `entries[index]`; the last entry serves any index beyond."""
+    entries = entries[:1 << len(index)]
+    value = Signal(range(min([0, *entries]), max([1, *entries]) + 1), name=name)
+    m.d.comb += value.eq(entries[-1])
+    if len(set(entries)) == 1:
         return value
     with m.Switch(index):
-        for number, entry in enumerate(table[:-1]):
-            if entry != table[-1]:
+        for number, entry in enumerate(entries[:-1]):
+            if entry != entries[-1]:
                 with m.Case(number):
                     m.d.comb += value.eq(entry)
     return value
 
 
+def table(m, row, column, entries, *, name):
+    """Return a new signal that is `entries[row][column]`, padded like the entries of `lookup`."""
+    size = 1 << len(column)
+    return lookup(m, Cat(column, row), [v for line in entries
+                                        for v in (line + [line[-1]] * size)[:size]], name=name)
+
+
 def clamp(m, value, low, high, *, name):
-    """Return a new signal: `value - low`, where `value` is first limited to low..high."""
-    limited = Signal(range(max(1, high - low) + 1), name=name)
-    with m.If(value <= low):
+    """Return a new signal: `value - low`, `value` limited to low..high, a cycle later."""
+    limited, rest = (Signal(range(max(1, high - low) + 1), name=name) for _ in range(2))
+    under, over = Signal(name=f"{name}_under"), Signal(name=f"{name}_over")
+    m.d.sync += [under.eq(~reaches(value, low + 1)), over.eq(reaches(value, high)),
+                 rest.eq(value - low)]
+    with m.If(under):
         m.d.comb += limited.eq(0)
-    with m.Elif(value >= high):
+    with m.Elif(over):
         m.d.comb += limited.eq(high - low)
     with m.Else():
-        m.d.comb += limited.eq(value - low)
+        m.d.comb += limited.eq(rest)
     return limited
+
+
+def reaches(value, constant):
+    """`value >= constant` for a signed value: without the overflow logic that synthesis adds."""
+    most = 1 << len(value) - 1
+    if not -most <= constant < most:
+        return Const(constant < 0, 1)
+    negative, least = value[-1], constant % most
+    rest = value[:-1] >= least if least else 1
+    return ~negative & rest if constant >= 0 else ~negative | rest

@@ -1,6 +1,6 @@
 """The multipliers: px times po dot products of width pi, every cycle."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -18,6 +18,9 @@ class MacArray(wiring.Component):
     All `po` output channels share the activations (those of their convolution group), all `px`
     pixels share the weights. Sums are exact. No flow control: what goes in comes out.
 
+    An accumulator is never cleared, it wraps: the sum of a group is what it has gained since the
+    end of the group before. So no stage has more than one carry chain, and nothing in front of it.
+
     Parameters
     ----------
     program : Program
@@ -32,9 +35,9 @@ class MacArray(wiring.Component):
         The weight word.
     sums
         Sum of pixel x and output lane o at `[x * po + o]`, `latency(program)` cycles after the
-        last step.
+        last step; they stay, with their tag, until there are others.
     o_valid, tag
-        Whether there are sums, and their group.
+        Whether there are new sums, and their group.
     """
 
     def __init__(self, program):
@@ -50,6 +53,8 @@ class MacArray(wiring.Component):
             "o_valid": Out(1), "tag": Out(layouts.tag),
         })
 
+    ACCUMULATE = 2  # into the accumulator, and out of it as the gain of the group
+
     @staticmethod
     def rotation_latency(program):
         """Cycles that bring several pixels into the order of the lanes."""
@@ -59,7 +64,7 @@ class MacArray(wiring.Component):
     def latency(cls, program):
         """Cycles from the last step of a group to its sums."""
         return (cls.rotation_latency(program) + Multiplier.LATENCY
-                + ceil_log2(program.folding.pi) + 1)
+                + ceil_log2(program.folding.pi) + cls.ACCUMULATE)
 
     def elaborate(self, platform):
         m = Module()
@@ -67,9 +72,13 @@ class MacArray(wiring.Component):
         pixels = self._rotated(m)
         weights = delay(m, self.weights, self.rotation_latency(program), name="weights")
         latency = self.latency(program)
-        step = delay(m, self.i, latency - 1, name="step")
-        valid = delay(m, self.i_valid, latency - 1, name="valid")
-        m.d.sync += [self.o_valid.eq(valid & step.last), self.tag.eq(step.tag)]
+        lanes = delay(m, self.i.lanes & self.i_valid.replicate(folding.px),
+                      latency - self.ACCUMULATE, name="lanes")
+        last = delay(m, self.i_valid & self.i.last, latency - 1, name="last")
+        tag = delay(m, self.i.tag, latency - 1, name="tag")
+        m.d.sync += self.o_valid.eq(last)
+        with m.If(last):
+            m.d.sync += self.tag.eq(tag)
 
         bits, weight_bits = program.activation_bits, program.quantisation.weight_bits
         lanes_per_group = folding.po // program.layout.parallel_groups
@@ -87,8 +96,12 @@ class MacArray(wiring.Component):
                     products.append(block.p)
                 total = self._tree(m, products, f"tree_{x}_{o}")
                 sum_ = self.sums[x * folding.po + o]
-                with m.If(valid):
-                    m.d.sync += sum_.eq(Mux(step.first, 0, sum_) + Mux(step.lanes[x], total, 0))
+                now = Signal(sum_.shape(), name=f"accumulator_{x}_{o}")
+                before = Signal(sum_.shape(), name=f"before_{x}_{o}")
+                with m.If(lanes[x]):
+                    m.d.sync += now.eq(now + total)
+                with m.If(last):
+                    m.d.sync += [before.eq(now), sum_.eq(now - before)]
         return m
 
     def _rotated(self, m):

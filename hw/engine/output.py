@@ -1,9 +1,10 @@
 """The output side: pixels in raster order, one beat after the other."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from .beat_queue import BeatQueue
 from .ingest import Beat
 from .layouts import Layouts
 
@@ -32,7 +33,7 @@ class Output(wiring.Component):
     o
         Output stream.
     departure, end_of_frame
-        High in the cycle in which a beat is taken, and the last beat of a frame.
+        High one cycle after a beat is taken, and after the last beat of a frame is.
     """
 
     def __init__(self, program, *, depth):
@@ -47,18 +48,18 @@ class Output(wiring.Component):
 
     @staticmethod
     def latency(program):
-        """Most cycles from a group's codes to its beat at `o`: 2 through the queue.
+        """Most cycles from a group's codes to its beat at `o`, that through the queue included.
 
         With several pixels a cycle, and a group each cycle, the block is whole after S cycles, and
         its last beat leaves 1 + S cycles later.
         """
-        return 2 + (2 * program.phases[1] if program.folding.px > 1 else 0)
+        return BeatQueue.LATENCY + (2 * program.phases[1] if program.folding.px > 1 else 0)
 
     def elaborate(self, platform):
         m = Module()
         layout = data.StructLayout({**self.o.payload.shape().members, "end": 1})
-        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=layout.size, depth=self._depth)
-        beat, beat_valid, leaving = Signal(layout), Signal(), Signal(layout)
+        m.submodules.queue = queue = BeatQueue(layout, depth=self._depth)
+        beat, beat_valid, leaving = queue.i, queue.i_valid, queue.o.payload
         if self._program.folding.px == 1:
             m.d.comb += [beat.data.eq(self.codes), beat.first.eq(self.tag.first),
                          beat.last.eq(self.tag.last), beat.end.eq(self.tag.end),
@@ -66,12 +67,11 @@ class Output(wiring.Component):
         else:
             self._gather(m, beat, beat_valid)
         m.d.comb += [
-            queue.w_en.eq(beat_valid), queue.w_data.eq(beat), self.o.valid.eq(queue.r_rdy),
-            queue.r_en.eq(self.o.ready), leaving.eq(queue.r_data),
+            self.o.valid.eq(queue.o.valid), queue.o.ready.eq(self.o.ready),
             *[self.o.payload[name].eq(leaving[name]) for name in self.o.payload.shape().members],
-            self.departure.eq(self.o.valid & self.o.ready),
-            self.end_of_frame.eq(self.departure & leaving.end),
         ]
+        m.d.sync += [self.departure.eq(self.o.valid & self.o.ready),
+                     self.end_of_frame.eq(self.o.valid & self.o.ready & leaving.end)]
         return m
 
     def _gather(self, m, beat, beat_valid):

@@ -1,10 +1,12 @@
 """AXI4-Lite registers: identity, frame size, status with sticky error bits, counters."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from .ingest import ERRORS, Geometry
+from .layouts import up_to
+from .rounding import pick
 
 __all__ = ["Registers", "AxiLite", "REGISTERS", "STATUS_ERRORS"]
 
@@ -44,7 +46,7 @@ class Registers(wiring.Component):
 
     A frame takes the size that the registers hold as its first beat is consumed. A size outside
     what the engine was generated for is refused: the register keeps its value and the `geometry`
-    error bit is set. Writes are whole words; one access at a time, 2 cycles each.
+    error bit is set. Writes are whole words; one access at a time.
 
     Parameters
     ----------
@@ -79,73 +81,125 @@ class Registers(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        program = self._program
-        clock, cycles, elapsed, frames = (Signal(32, name=n) for n in (
-            "clock", "cycles", "elapsed", "frames"))
-        pending = Signal(8)
-        m.d.sync += [clock.eq(clock + 1), pending.eq(pending + self.first - self.last)]
-        with m.If(self.last):
-            m.d.sync += [frames.eq(frames + 1), cycles.eq(elapsed + 1), elapsed.eq(0)]
-        with m.Elif(self.first | (pending != 0)):
-            m.d.sync += elapsed.eq(elapsed + 1)
-
-        sizes, outputs, writes = [], [], {}
-        for axis, (name, most) in enumerate((("height", program.height),
-                                             ("width", program.width))):
-            size, write = Signal(range(most + 1), init=most, name=name), Signal(name=f"set_{name}")
-            scale = program.phases[axis]
-            largest = program.layer.output_length(axis, most)
-            output = Signal(range(largest + 1), init=largest, name=f"out_{name}")
-            wanted = self.bus.wdata
-            refused = (wanted < program.smallest(axis)) | (wanted > most)
-            with m.If(write & ~refused):
-                m.d.sync += [size.eq(wanted), output.eq(wanted[:len(size)] * scale
-                                                        + largest - most * scale)]
-            writes[name] = write, refused
-            sizes.append(size)
-            outputs.append(output)
-        m.d.comb += [
-            self.geometry.last_row.eq(sizes[0] - 1), self.geometry.last_column.eq(sizes[1] - 1),
-            self.geometry.out_height.eq(outputs[0]), self.geometry.out_width.eq(outputs[1]),
-            self.geometry.configured.eq(self.configured), self.geometry.bank.eq(self.bank),
-        ]
-        errors, clear = Signal(len(STATUS_ERRORS)), Signal(len(STATUS_ERRORS))
+        idle, frames, cycles, clock = self._counters(m)
+        sizes, outputs, clear, refused = self._writes(m)
+        m.d.comb += [self.geometry.configured.eq(self.configured),
+                     self.geometry.bank.eq(self.bank)]
+        errors = Signal(len(STATUS_ERRORS))
         raised = Signal.like(self.errors)
-        m.d.comb += [raised.eq(self.errors), raised.geometry.eq(
-            (writes["height"][0] & writes["height"][1])
-            | (writes["width"][0] & writes["width"][1]))]
+        m.d.comb += [raised.eq(self.errors), raised.geometry.eq(refused)]
         m.d.sync += errors.eq((errors & ~clear) | raised.as_value())
         major, minor, patch = self._version
-        status = Cat(pending == 0, self.configured, Signal(FIRST_ERROR - 2, name="reserved"),
-                     errors)
-        self._bus(m, {
+        status = Cat(idle, self.configured, Signal(FIRST_ERROR - 2, name="reserved"), errors)
+        self._reads(m, {
             "identity": IDENTITY, "version": major << 16 | minor << 8 | patch,
             "digest": self._digest, "status": status, "height": sizes[0], "width": sizes[1],
             "out_height": outputs[0], "out_width": outputs[1], "frames": frames,
             "cycles": cycles, "clock": clock,
-        }, {"status": clear, "height": writes["height"][0], "width": writes["width"][0]})
+        })
         return m
 
-    def _bus(self, m, values, writes):
-        """Answer the bus: `values` to read, strobes (or bits to clear) for what is written."""
-        bus, okay, refused = self.bus, 0b00, 0b10
-        write = Signal()
-        m.d.comb += [write.eq(bus.awvalid & bus.wvalid & ~bus.bvalid), bus.awready.eq(write),
-                     bus.wready.eq(write), bus.arready.eq(~bus.rvalid)]
+    def _counters(self, m):
+        """(idle, frames, cycles of the last frame, clock)."""
+        clock, cycles, frames = (Signal(32, name=n) for n in ("clock", "cycles", "frames"))
+        elapsed = Signal(32, init=1)                # with the cycle that goes on
+        pending = Signal(range(-1, 255), init=-1)   # frames, less 1: the sign tells of none
+        begun, done = Signal(name="begun"), Signal(name="done")
+        m.d.sync += [clock.eq(clock + 1), begun.eq(self.first), done.eq(self.last)]
+        with m.If(begun ^ done):
+            m.d.sync += pending.eq(pending + Mux(done, -1, 1))
+        with m.If(done):
+            m.d.sync += [frames.eq(frames + 1), cycles.eq(elapsed), elapsed.eq(1)]
+        with m.Elif(begun | ~pending[-1]):
+            m.d.sync += elapsed.eq(elapsed + 1)
+        return pending[-1], frames, cycles, clock
+
+    def _writes(self, m):
+        """(sizes, output sizes, error bits to clear, whether a size is refused).
+
+        The output size is added up in a cycle for each phase, and both take effect together.
+        """
+        bus, program, okay, no = self.bus, self._program, 0b00, 0b10
+        names, most = ("height", "width"), (program.height, program.width)
+        largest = [program.layer.output_length(n, most[n]) for n in range(2)]
+        sizes = [Signal(range(most[n] + 1), init=most[n], name=names[n]) for n in range(2)]
+        last = [Signal.like(sizes[n], init=most[n] - 1, name=f"last_{names[n]}") for n in range(2)]
+        outputs = [Signal(range(largest[n] + 1), init=largest[n], name=f"out_{names[n]}")
+                   for n in range(2)]
+        address = Signal.like(bus.awaddr, name="address")
+        word = Signal.like(bus.wdata, name="word")
+        whole, axis, huge = (Signal(name=name) for name in ("whole", "axis", "huge"))
+        outside = Signal(4)
+        refused = Signal()
+        turns = Signal(up_to(max(program.phases) - 1))
+        clear = Signal(len(STATUS_ERRORS))
+        number = word[:max(map(len, sizes)) + 1]    # a bit more, so that no comparison is constant
+        total = Signal(max(map(len, outputs)))
+        before = Signal.like(number, name="before")
+        m.d.comb += [self.geometry.last_row.eq(last[0]), self.geometry.last_column.eq(last[1]),
+                     self.geometry.out_height.eq(outputs[0]),
+                     self.geometry.out_width.eq(outputs[1])]
+        m.d.sync += [huge.eq(word[len(number):].any()), before.eq(number - 1),
+                     outside.eq(Cat(number < program.smallest(0), number > most[0],
+                                    number < program.smallest(1), number > most[1]))]
         with m.If(bus.bready):
             m.d.sync += bus.bvalid.eq(0)
+
+        def answer(response):
+            m.d.sync += [bus.bvalid.eq(1), bus.bresp.eq(response)]
+            m.next = "IDLE"
+
+        with m.FSM():
+            with m.State("IDLE"):
+                write = bus.awvalid & bus.wvalid & ~bus.bvalid
+                m.d.comb += [bus.awready.eq(write), bus.wready.eq(write)]
+                m.d.sync += [address.eq(bus.awaddr), word.eq(bus.wdata),
+                             whole.eq(bus.wstrb == 0b1111)]
+                with m.If(write):
+                    m.next = "DECODE"
+            with m.State("DECODE"):
+                m.d.sync += axis.eq(address == REGISTERS["width"][0])
+                answer(no)
+                with m.If(whole & (address == REGISTERS["status"][0])):
+                    m.d.comb += clear.eq(word[FIRST_ERROR:])
+                    answer(okay)
+                with m.If(whole & Cat(address == REGISTERS[name][0] for name in names).any()):
+                    m.d.sync += bus.bvalid.eq(0)
+                    m.next = "CHECK"
+            with m.State("CHECK"):
+                m.d.comb += refused.eq(huge | outside.word_select(axis, 2).any())
+                m.d.sync += [turns.eq(Mux(axis, program.phases[1] - 1, program.phases[0] - 1)),
+                             total.eq(Mux(axis, *(largest[n] - most[n] * program.phases[n]
+                                                  for n in (1, 0))))]
+                m.next = "SCALE"
+                with m.If(refused):
+                    answer(okay)
+            with m.State("SCALE"):
+                m.d.sync += [total.eq(total + number), turns.eq(turns - 1)]
+                with m.If(turns == 0):
+                    m.next = "TAKE"
+            with m.State("TAKE"):
+                for n in range(2):
+                    with m.If(axis == n):
+                        m.d.sync += [sizes[n].eq(number), last[n].eq(before),
+                                     outputs[n].eq(total)]
+                answer(okay)
+        return sizes, outputs, clear, refused
+
+    def _reads(self, m, values):
+        """Answer reads: a first cycle chooses one of each four registers, a second one of those."""
+        bus, okay, refused = self.bus, 0b00, 0b10
+        reading, known, quarter = Signal(name="reading"), Signal(name="known"), Signal(2)
+        quarters = [Signal(32, name=f"registers_{n}") for n in range(4)]
+        m.d.comb += bus.arready.eq(~bus.rvalid & ~reading)
+        m.d.sync += [reading.eq(bus.arvalid & bus.arready), quarter.eq(bus.araddr[4:]),
+                     known.eq(Cat(bus.araddr == REGISTERS[name][0] for name in values).any())]
+        by_address = {REGISTERS[name][0]: value for name, value in values.items()}
+        for n, chosen in enumerate(quarters):
+            m.d.sync += chosen.eq(pick([Value.cast(by_address.get(16 * n + 4 * k, 0))
+                                        for k in range(4)], bus.araddr[2:4]))
         with m.If(bus.rready):
             m.d.sync += bus.rvalid.eq(0)
-        with m.If(write):
-            m.d.sync += [bus.bvalid.eq(1), bus.bresp.eq(refused)]
-            with m.If(bus.wstrb == 0b1111), m.Switch(bus.awaddr):
-                for name, target in writes.items():
-                    with m.Case(REGISTERS[name][0]):
-                        m.d.sync += bus.bresp.eq(okay)
-                        m.d.comb += target.eq(bus.wdata[FIRST_ERROR:] if len(target) > 1 else 1)
-        with m.If(bus.arvalid & bus.arready):
-            m.d.sync += [bus.rvalid.eq(1), bus.rresp.eq(refused), bus.rdata.eq(0)]
-            with m.Switch(bus.araddr):
-                for name, value in values.items():
-                    with m.Case(REGISTERS[name][0]):
-                        m.d.sync += [bus.rresp.eq(okay), bus.rdata.eq(value)]
+        with m.If(reading):
+            m.d.sync += [bus.rvalid.eq(1), bus.rresp.eq(Mux(known, okay, refused)),
+                         bus.rdata.eq(Mux(known, pick(quarters, quarter), 0))]

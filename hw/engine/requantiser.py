@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..primitives.memory import BlockMemory
 from .delay import delay
 from .layouts import Layouts, bank_of, up_to
-from .rounding import Rounding
+from .rounding import Rounding, pick
 
 __all__ = ["Requantiser"]
 
@@ -25,7 +25,8 @@ class Requantiser(wiring.Component):
     Members
     -------
     sums, i_valid, i_tag
-        As `MacArray` gives them, at least `result_interval` cycles apart.
+        As `MacArray` gives them, at least `result_interval` cycles apart; sums and tag stay
+        until there are others.
     parameters_read, parameters_data
         Address of a parameter word, and the records of all `requantisers` units,
         `BlockMemory.LATENCY` cycles later.
@@ -60,15 +61,17 @@ class Requantiser(wiring.Component):
     @classmethod
     def latency(cls, program):
         """Cycles from sums to codes."""
-        return 1 + cls.turn_latency(program) + program.result_interval
+        return cls.turn_latency(program) + program.result_interval - 1
 
     def elaborate(self, platform):
         m = Module()
         program = self._program
         interval, units, px = program.result_interval, program.requantisers, program.folding.px
-        values, tag, last_turn = self._take_turns(m, interval, units)
-        delayed = [delay(m, v, BlockMemory.LATENCY, name=f"value_{n}")
-                   for n, v in enumerate(values)]
+        turn, last_turn = self._count_turns(m, interval)
+        tag = self.i_tag
+        m.d.comb += self.parameters_read.eq(
+            Cat(turn[:Layouts(program).turn_bits], tag.parameters, bank_of(tag)))
+        values = self._chosen(m, turn, units)
         table_set = self.parameters_read if program.table_per_channel else Cat(bank_of(tag))
         if len(table_set):
             table_set = delay(m, table_set, BlockMemory.LATENCY + Rounding.latency(program),
@@ -78,7 +81,7 @@ class Requantiser(wiring.Component):
                 unit, record = x * units + u, self.parameters_data[u]
                 m.submodules[f"rounding_{unit}"] = rounding = Rounding(program)
                 m.d.comb += [
-                    rounding.accumulator.eq(delayed[unit]), rounding.bias.eq(record.bias),
+                    rounding.accumulator.eq(values[unit]), rounding.bias.eq(record.bias),
                     rounding.multiplier.eq(record.multiplier), rounding.shift.eq(record.shift),
                     self.tables_read[unit].eq(Cat(rounding.code, table_set)),
                 ]
@@ -86,33 +89,43 @@ class Requantiser(wiring.Component):
                         else rounding.code)
                 # codes of earlier turns wait for the last one
                 for turn in reversed(range(interval)):
-                    code = delay(m, code, 1, name=f"code_{unit}_{turn}")
                     if turn * units + u < program.folding.po:
                         m.d.comb += self.codes[x * program.folding.po + turn * units + u].eq(code)
+                    if turn:
+                        code = delay(m, code, 1, name=f"code_{unit}_{turn}")
         m.d.comb += [
-            self.o_valid.eq(delay(m, last_turn, self.turn_latency(program) + 1, name="last_turn")),
-            self.tag.eq(delay(m, tag, self.turn_latency(program) + 1, name="tag")),
+            self.o_valid.eq(delay(m, last_turn, self.turn_latency(program), name="last_turn")),
+            self.tag.eq(delay(m, tag, self.turn_latency(program), name="tag")),
         ]
         return m
 
-    def _take_turns(self, m, interval, units):
-        """The sums of this turn, their tag, and whether it is the last turn of its group."""
-        program, lanes = self._program, self.sums.shape().length
-        po = program.folding.po
-        waiting = [[Signal(Layouts(program).sum, name=f"waiting_{turn}_{n}")
-                    for n in range(units * program.folding.px)] for turn in range(interval)]
-        tag, turn, busy = Signal(self.i_tag.shape()), Signal(up_to(interval - 1)), Signal()
-        with m.If(self.i_valid):
-            m.d.sync += [tag.eq(self.i_tag), turn.eq(0), busy.eq(1)]
-            for lane in range(lanes):
-                x, o = divmod(lane, po)
-                m.d.sync += waiting[o // units][x * units + o % units].eq(self.sums[lane])
-        with m.Else():
+    def _count_turns(self, m, interval):
+        """The turn of this cycle, 0 while there is none, and whether it is the last of a group."""
+        turn = Signal(up_to(interval - 1))
+        if interval == 1:
+            return turn, self.i_valid
+        last = Signal()
+        m.d.comb += last.eq(turn == interval - 1)
+        with m.If(last):
+            m.d.sync += turn.eq(0)
+        with m.Elif(self.i_valid | (turn != 0)):
             m.d.sync += turn.eq(turn + 1)
-            m.d.sync += [here.eq(after) for turn_here, turn_after in zip(waiting, waiting[1:])
-                         for here, after in zip(turn_here, turn_after)]
-            with m.If(turn == interval - 1):
-                m.d.sync += busy.eq(0)
-        m.d.comb += self.parameters_read.eq(
-            Cat(turn[:Layouts(program).turn_bits], tag.parameters, bank_of(tag)))
-        return waiting[0], tag, busy & (turn == interval - 1)
+        return turn, last
+
+    def _chosen(self, m, turn, units):
+        """The sums of the turn, for each unit of each pixel, as late as their parameters."""
+        program = self._program
+        po, bits = program.folding.po, Layouts(program).turn_bits
+        near, values = -(-bits // 2), []
+        later = delay(m, turn, 1, name="turn")
+        for unit in range(program.folding.px * units):
+            x, u = divmod(unit, units)
+            sums = [self.sums[x * po + o] for o in range(u, po, units)]
+            some = []
+            for n in range(0, len(sums), 1 << near):
+                some.append(Signal(sums[0].shape(), name=f"some_{unit}_{n}"))
+                m.d.sync += some[-1].eq(pick(sums[n:n + (1 << near)], turn[:near]))
+            value = Signal(sums[0].shape(), name=f"value_{unit}")
+            m.d.sync += value.eq(pick(some, later[near:bits]))
+            values.append(value)
+        return values

@@ -7,11 +7,39 @@ from amaranth.lib.wiring import In, Out
 from ..primitives.multiplier import WideMultiplier
 from .delay import delay
 
-__all__ = ["Rounding"]
+__all__ = ["Rounding", "pick"]
 
 MANTISSA = 24       # bits of a float32 mantissa
 INTEGER = 9         # integer bits that matter: what is larger is clipped in any case
 FRACTION = 26       # fraction bits down to half a unit in the last place of a mantissa below 1
+
+
+def pick(choices, index):
+    """`choices[index]` as a tree of two-way multiplexers, a level for each bit of the index."""
+    for bit in index:
+        pairs = [choices[n:n + 2] for n in range(0, len(choices), 2)]
+        choices = [Mux(bit, pair[1], pair[0]) if len(pair) > 1 else pair[0] for pair in pairs]
+    return choices[0]
+
+
+def _shifted(m, value, index, distances, width, name):
+    """`value >> distances[index]`, a cycle later: (its `width` lowest bits, any below, any above).
+
+    The distances must not fall. What is below and above is gathered in front of the register, and
+    chosen behind it.
+    """
+    lowest = Signal(min(width, len(value)), name=name)
+    lost = Signal(len(distances) - 1, name=f"{name}_lost")          # between two distances
+    beyond = Signal(len(distances), name=f"{name}_beyond")          # likewise, above the width
+    ends = [*distances[1:], max(len(value) - width, distances[-1])]
+    m.d.sync += [
+        lowest.eq(pick([value[n:] for n in distances], index)),
+        lost.eq(Cat(value[a:b].any() for a, b in zip(distances, distances[1:]))),
+        beyond.eq(Cat(value[width + a:width + b].any() for a, b in zip(distances, ends)))]
+    if len(index):
+        index = delay(m, index, 1, name=f"{name}_index")
+    return (lowest, pick([lost[:n].any() for n in range(len(distances))], index),
+            pick([beyond[n:].any() for n in range(len(distances))], index))
 
 
 class Rounding(wiring.Component):
@@ -21,6 +49,8 @@ class Rounding(wiring.Component):
     float32 does. The product is never rounded here: that step can only change the result where it
     moves a value onto a tie, so a value within half a unit in the last place of a tie counts as
     one.
+
+    No stage is longer than one carry chain, or a few LUTs.
 
     Parameters
     ----------
@@ -35,6 +65,8 @@ class Rounding(wiring.Component):
     code
         The result, as 8 bits, `latency` cycles later.
     """
+
+    MAGNITUDE, TO_MANTISSA, SHIFT, CODE = 3, 4, 3, 5    # cycles
 
     def __init__(self, program):
         self._program = program
@@ -59,105 +91,153 @@ class Rounding(wiring.Component):
         magnitude = MANTISSA + 1 if cls.excess(program) else program.magnitude_bits
         return magnitude, program.quantisation.mantissa_bits
 
+    @staticmethod
+    def tie_latency(program):
+        """Cycles that tell whether a value counts as a tie."""
+        return 2 if program.quantisation.requant == "onnxruntime" else 1
+
     @classmethod
     def latency(cls, program):
         """Cycles from the accumulator to the code."""
-        return 2 + (2 if cls.excess(program) else 0) + WideMultiplier.LATENCY + 2 + 3
+        return (cls.MAGNITUDE + (cls.TO_MANTISSA if cls.excess(program) else 0)
+                + WideMultiplier.LATENCY + cls.SHIFT + cls.tie_latency(program) + cls.CODE)
 
     def elaborate(self, platform):
         m = Module()
-        biased = Signal(signed(self._program.biased_bits))
-        magnitude, negative = Signal(self._program.magnitude_bits), Signal()
-        m.d.sync += [biased.eq(self.accumulator + self.bias),
-                     magnitude.eq(abs(biased)), negative.eq(biased < 0)]
-        multiplier = delay(m, self.multiplier, 2, name="multiplier")
-        shift = delay(m, self.shift, 2, name="shift")
+        magnitude, negative = self._magnitude(m)
+        multiplier = delay(m, self.multiplier, self.MAGNITUDE, name="multiplier")
+        shift = delay(m, self.shift, self.MAGNITUDE, name="shift")
         if self._excess:
-            magnitude, dropped = self._round_to_mantissa(m, magnitude)
-            multiplier = delay(m, multiplier, 2, name="multiplier_mantissa")
-            # bits dropped here need not be shifted out later
-            total = Signal(range((1 << len(shift)) + self._excess))
-            m.d.comb += total.eq(delay(m, shift, 2, name="shift_mantissa")
-                                 + self._excess - dropped)
-            shift = total
+            magnitude, shift = self._round_to_mantissa(m, magnitude, shift)
+            multiplier = delay(m, multiplier, self.TO_MANTISSA, name="multiplier_mantissa")
         m.submodules.product = product = WideMultiplier(*self.operands(self._program))
         m.d.comb += [product.a.eq(magnitude), product.b.eq(multiplier)]
         integer, fraction, sticky, overflow = self._align(
             m, product.p, delay(m, shift, product.LATENCY, name="shift_product"))
-        self._round(m, integer, fraction, sticky, overflow,
-                    delay(m, negative, self.latency(self._program) - 4, name="negative"))
+        half, below = fraction[-1], Cat(sticky, fraction[:-1])
+        saturated = Signal(INTEGER)
+        m.d.sync += saturated.eq(integer | overflow.replicate(INTEGER))
+        if self._float:
+            up, tie = self._near_tie(m, integer, half, below)
+            saturated = delay(m, saturated, 1, name="saturated")
+        else:
+            up = delay(m, half, 1, name="half")
+            tie = delay(m, half & ~sticky, 1, name="tie")
+        delayed = self.latency(self._program) - self.MAGNITUDE - self.CODE + 1
+        self._code(m, saturated, up, tie,
+                   delay(m, negative, delayed, name="negative"))
         return m
 
-    def _round_to_mantissa(self, m, value):
-        """(value rounded to 24 significant bits, how far it was shifted down), in 2 cycles."""
-        kept, guard, sticky, dropped = Signal(MANTISSA), Signal(), Signal(), \
-            Signal(range(self._excess + 1))
-        m.d.sync += [kept.eq(value), guard.eq(0), sticky.eq(0), dropped.eq(0)]
-        for n in range(1, self._excess + 1):  # the highest bit that is set decides
-            with m.If(value[MANTISSA + n - 1]):
-                m.d.sync += [kept.eq(value[n:]), guard.eq(value[n - 1]), dropped.eq(n),
-                             sticky.eq(value[:n - 1].any() if n > 1 else 0)]
-        rounded, dropped_later = Signal(MANTISSA + 1), Signal.like(dropped)
-        m.d.sync += [rounded.eq(kept + (guard & (sticky | kept[0]))), dropped_later.eq(dropped)]
-        return rounded, dropped_later
+    def _magnitude(self, m):
+        """(magnitude of the value, whether it is negative)."""
+        biased = Signal(signed(self._program.biased_bits))
+        flipped = Signal(self._program.biased_bits - 1)
+        carry = Signal()
+        magnitude = Signal(self._program.magnitude_bits)
+        negative = Signal()
+        m.d.sync += [biased.eq(self.accumulator + self.bias),
+                     flipped.eq(biased ^ biased[-1].replicate(len(biased))), carry.eq(biased[-1]),
+                     magnitude.eq(flipped + carry), negative.eq(carry)]
+        return magnitude, negative
+
+    def _round_to_mantissa(self, m, value, shift):
+        """(value rounded to 24 significant bits, shift that is left to do)."""
+        # bit n: it is more than n; every 2**k-th of these bits together are bit k of the distance
+        more = Signal(self._excess)
+        distance = Signal(range(self._excess + 1))
+        m.d.sync += [more.eq(Cat(value[MANTISSA + n:].any() for n in range(self._excess))),
+                     distance.eq(Cat(more[(1 << k) - 1::1 << k].xor()
+                                     for k in range(len(distance))))]
+        # bits dropped here need not be shifted out later
+        most = Signal(range((1 << len(shift)) + self._excess))
+        left = Signal.like(most)
+        m.d.sync += [most.eq(delay(m, shift, 1, name="shift_mantissa") + self._excess),
+                     left.eq(most - distance)]
+
+        guarded = Cat(Signal(name="no_guard"), delay(m, value, 1, name="magnitude"))
+        coarse, far, _ = _shifted(m, guarded, more[3::4], (0, 4, 4, 8), MANTISSA + 4, "coarse")
+        fine, near, _ = _shifted(m, coarse, distance[:2], (0, 1, 2, 3), MANTISSA + 1, "fine")
+        kept, guard, sticky = fine[1:], fine[0], near | delay(m, far, 1, name="far")
+        up = Signal(MANTISSA + 1)
+        rounded = Signal(MANTISSA + 1)
+        m.d.comb += up.eq(kept + guard)
+        # a tie that was rounded up to odd is even without its lowest bit
+        m.d.sync += rounded.eq(Cat(up[0] & (~guard | sticky), up[1:]))
+        return rounded, delay(m, left, self.TO_MANTISSA - 3, name="left")
 
     def _align(self, m, product, shift):
-        """(integer, fraction, any bit below, any bit above) of the shifted product, in 2 cycles."""
+        """(integer, fraction, any bit below, any bit above) of the shifted product."""
         fraction_bits = FRACTION if self._float else 1
         least = self._program.shift_range[0] - self._excess
+        value, sticky, overflow = product, 0, 0
         if least < fraction_bits:
-            value, sticky = Cat(Signal(fraction_bits - least, name="zeros"), product), 0
-        else:
-            value, sticky = product[least - fraction_bits:], \
-                product[:least - fraction_bits].any() if least > fraction_bits else 0
-        missing = fraction_bits + INTEGER - len(value)
-        if missing > 0:
-            value = Cat(value, Signal(missing, name="nothing_above"))
-        for half, bits in ((1, range(len(shift) // 2, len(shift))), (0, range(len(shift) // 2))):
-            for bit in bits:
-                distance = min(1 << bit, len(value))
-                sticky = sticky | (shift[bit] & value[:distance].any())
-                value = Mux(shift[bit], value[distance:], value)
-            stage, sticky_stage = Signal(value.shape(), name=f"aligned_{half}"), \
-                Signal(name=f"sticky_{half}")
-            m.d.sync += [stage.eq(value), sticky_stage.eq(sticky)]
-            value, sticky = stage, sticky_stage
-            shift = delay(m, shift, 1, name=f"shift_{half}")
-        integer = value[fraction_bits:fraction_bits + INTEGER]
-        return integer, value[:fraction_bits], sticky, value[fraction_bits + INTEGER:].any()
+            value = Cat(Signal(fraction_bits - least, name="zeros"), product)
+        elif least > fraction_bits:
+            value, cut = product[least - fraction_bits:], Signal()
+            m.d.sync += cut.eq(product[:least - fraction_bits].any())
+            sticky = cut
+        width = fraction_bits + INTEGER
+        for stage in reversed(range(self.SHIFT)):
+            value, below, above = _shifted(
+                m, value, shift[2 * stage:2 * stage + 2], [n * 4**stage for n in range(4)],
+                width + 4**stage - 1, f"aligned_{stage}")
+            sticky, overflow = sticky | below, overflow | above
+            if stage:
+                shift = delay(m, shift[:2 * stage], 1, name=f"shift_{stage}")
+                sticky = delay(m, sticky, 1, name=f"sticky_{stage}")
+                overflow = delay(m, overflow, 1, name=f"overflow_{stage}")
+        integer = Signal(INTEGER)
+        fraction = Signal(fraction_bits)
+        m.d.comb += Cat(fraction, integer).eq(value)
+        return integer, fraction, sticky, overflow
 
-    def _round(self, m, integer, fraction, sticky, overflow, negative):
-        """Round half to even, apply the sign, add the zero point and clip, in 3 cycles."""
-        half, tie = fraction[-1], Signal()
-        below = Cat(sticky, fraction[:-1])
-        if self._float:
-            self._near_tie(m, integer, half, below, tie)
-        else:
-            m.d.comb += tie.eq(half & ~below.any())
-        rounded = Signal(INTEGER + 1)
-        m.d.sync += rounded.eq(Mux(overflow, (1 << INTEGER) - 1,
-                                   integer + Mux(tie, integer[0], half)))
-        constants = self._program.requantisation
-        signed_code = Signal(signed(INTEGER + 3))
-        m.d.sync += signed_code.eq(Mux(negative, -rounded, rounded) + constants.zero_point)
-        with m.If(signed_code < constants.low):
-            m.d.sync += self.code.eq(constants.low)
-        with m.Elif(signed_code > constants.high):
-            m.d.sync += self.code.eq(constants.high)
-        with m.Else():
-            m.d.sync += self.code.eq(signed_code)
+    def _near_tie(self, m, integer, half, below):
+        """(whether to round up, whether to even), for a value that counts as a tie if near one.
 
-    def _near_tie(self, m, integer, half, below, tie):
-        """Within half a unit in the last place of a tie; the unit follows from the integer part.
-
-        A value in [2**e, 2**(e+1)) has the half unit 2**(e-24), e from -1 (integer part 0) up.
+        It does if within half a unit in the last place of the tie: if the bits under the half bit,
+        down to that of the half unit, are all 1, or all 0 but for that unit alone. A value in
+        [2**e, 2**(e+1)) has the half unit 2**(e-24), e from -1 (integer part 0) up; `below` has
+        one sticky bit under the fraction.
         """
-        def near(unit):  # `below` has one sticky bit under the fraction
-            bit = unit + 1
-            above = half & ~below[bit + 1:].any() & (~below[bit] | ~below[:bit].any())
-            under = ~half & below[bit:].all()
-            return above | under
-        m.d.comb += tie.eq(near(FRACTION - 25))
-        for n in range(INTEGER):
-            with m.If(integer[n]):
-                m.d.comb += tie.eq(near(FRACTION - 24 + n))
+        unit, units = FRACTION - 24, INTEGER + 1
+        top = unit + units
+        reached = Signal(INTEGER)   # bit n: the half unit is above bit `unit + n`
+        low = Signal(top)
+        high_zeros, high_ones, half_1, zeros, ones, at, lower, half_2 = (
+            Signal(name=name) for name in ("high_zeros", "high_ones", "half_1", "zeros", "ones",
+                                           "at", "lower", "half_2"))
+        m.d.sync += [
+            reached.eq(Cat(integer[n:].any() for n in range(INTEGER))), low.eq(below[:top]),
+            high_zeros.eq(~below[top:].any()), high_ones.eq(below[top:].all()), half_1.eq(half)]
+
+        # of bit `unit + n`: whether the half unit is above it, and whether it is below it
+        above, under = [*reached, 0], [0, *(~r for r in reached)]
+        bits = low[unit:]
+        m.d.sync += [
+            ones.eq(high_ones & Cat(bit | a for bit, a in zip(bits, above)).all()),
+            zeros.eq(high_zeros & ~Cat(bit & u for bit, u in zip(bits, under)).any()),
+            at.eq(Cat(bit & ~(a | u) for bit, a, u in zip(bits, above, under)).any()),
+            lower.eq(low[:unit].any() | Cat(bit & a for bit, a in zip(bits, above)).any()),
+            half_2.eq(half_1)]
+        return half_2 | ones, Mux(half_2, zeros & ~(at & lower), ones)
+
+    def _code(self, m, integer, up, tie, negative):
+        """Round, apply the sign, add the zero point and clip."""
+        rounded = Signal(INTEGER + 1)
+        total = integer + up
+        # a tie that was rounded up to odd is even without its lowest bit
+        m.d.sync += rounded.eq(Cat(total[0] & ~tie, total[1:]))
+        constants = self._program.requantisation
+        flipped = Signal(signed(INTEGER + 2))
+        carry, too_low, too_high = (Signal(name=n) for n in ("sign", "too_low", "too_high"))
+        value = Signal(signed(INTEGER + 3))
+        clipped = Signal(signed(INTEGER + 3))
+        m.d.sync += [
+            flipped.eq(Cat(rounded, 0) ^ negative.replicate(INTEGER + 2)), carry.eq(negative),
+            value.eq(flipped + Mux(carry, constants.zero_point + 1, constants.zero_point)),
+            clipped.eq(value), too_low.eq(value < constants.low),
+            too_high.eq(value > constants.high), self.code.eq(clipped)]
+        with m.If(too_low):
+            m.d.sync += self.code.eq(constants.low)
+        with m.Elif(too_high):
+            m.d.sync += self.code.eq(constants.high)

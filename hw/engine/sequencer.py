@@ -1,26 +1,30 @@
 """Walks the program of a layer over each frame: one MAC step each cycle."""
 
 from amaranth.hdl import Module
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
-from .address_stage import AddressStage
-from .ingest import FRAMES
+from .addresses import Addresses
+from .delay import delay
+from .groups import GroupWalker
+from .issue_gate import IssueGate
 from .issuer import Issuer
 from .layouts import Layouts
+from .lines import LineWalker
 from .look_ahead import LookAhead
-from .raster import Raster
+from .skid import SkidBuffer
 from .tap_walker import TapWalker
 
 __all__ = ["Sequencer"]
 
 
 class Sequencer(wiring.Component):
-    """Raster walk, taps, addresses, look-ahead (where it is wanted), issue.
+    """Lines, groups, taps; then addresses, and look-ahead where it is wanted.
 
-    Each stage runs ahead of the next as far as its registers hold, so that a step is issued in
-    every cycle in which input, output queue and requantiser allow one; `docs/timing.md` has the
-    exact cycles.
+    Each stage runs ahead of the next as far as its registers and queues hold, so that a step is
+    issued in every cycle in which input, output queue and requantiser allow one; `docs/timing.md`
+    has the exact cycles. A step that is issued never waits: its addresses are there `latency`
+    cycles later.
 
     Parameters
     ----------
@@ -30,12 +34,14 @@ class Sequencer(wiring.Component):
 
     Members
     -------
-    i_frame, row
-        Frames, and completed rows of input, as `Ingest` tells them.
+    i_frame, written
+        Frames, and how many rows of input there are, as `Ingest` tells them.
     departure
         An output beat has been taken.
-    o, o_valid, release, release_en
-        As in `Issuer`.
+    o, o_valid
+        The step whose addresses are there.
+    release, release_en
+        What the group hands back whose last step this is.
     flag_read, flag_data
         As in `LookAhead`.
     """
@@ -45,40 +51,74 @@ class Sequencer(wiring.Component):
         self._layouts = layouts = Layouts(program)
         px = program.folding.px
         super().__init__({
-            "i_frame": In(stream.Signature(layouts.frame, always_ready=True)), "row": In(1),
-            "departure": In(1), "o": Out(layouts.step), "o_valid": Out(1),
+            "i_frame": In(stream.Signature(layouts.frame, always_ready=True)),
+            "written": In(layouts.row_number), "departure": In(1),
+            "o": Out(layouts.step), "o_valid": Out(1),
             "release": Out(layouts.release), "release_en": Out(1),
             "flag_read": Out(data.ArrayLayout(layouts.flag_line_address, px)),
             "flag_data": In(data.ArrayLayout(program.flag_bits, px)),
         })
 
+    @staticmethod
+    def latency(program):
+        """Cycles from the issue of a step to its addresses."""
+        return Issuer.LATENCY if program.looks_ahead else Addresses.latency(program)
+
     def elaborate(self, platform):
         m = Module()
-        frame = self._layouts.frame
-        m.submodules.frames = frames = fifo.SyncFIFO(width=frame.size, depth=FRAMES)
-        m.submodules.raster = raster = Raster(self._program)
-        m.submodules.tap_walker = tap_walker = TapWalker(self._program)
-        m.submodules.address_stage = address_stage = AddressStage(self._program)
-        m.submodules.issuer = issuer = Issuer(self._program, credits=self._credits)
+        program = self._program
+        m.submodules.frames = frames = SkidBuffer(self._layouts.frame)  # as many as may be here
+        m.submodules.lines = lines = LineWalker(program)
+        m.submodules.groups = groups = GroupWalker(program)
+        m.submodules.taps = taps = TapWalker(program)
+        m.submodules.addresses = addresses = Addresses(program)
+        m.submodules.gate = gate = IssueGate(program, credits=self._credits)
         m.d.comb += [
-            frames.w_en.eq(self.i_frame.valid), frames.w_data.eq(self.i_frame.payload),
-            raster.i.valid.eq(frames.r_rdy), raster.i.payload.eq(frame(frames.r_data)),
-            frames.r_en.eq(raster.i.ready),
-            address_stage.row.eq(self.row), issuer.departure.eq(self.departure),
-            self.o.eq(issuer.o), self.o_valid.eq(issuer.o_valid),
-            self.release.eq(issuer.release), self.release_en.eq(issuer.release_en),
+            frames.i.valid.eq(self.i_frame.valid), frames.i.payload.eq(self.i_frame.payload),
+            lines.written.eq(self.written), gate.departure.eq(self.departure),
         ]
-        connect(m, raster.o, tap_walker.i)
-        connect(m, tap_walker.o, address_stage.i)
-        if self._program.looks_ahead:
-            m.submodules.look_ahead = look_ahead = LookAhead(self._program)
-            connect(m, address_stage.o, look_ahead.i)
-            connect(m, look_ahead.o, issuer.i)
-            m.d.comb += [self.flag_read.eq(look_ahead.flag_read),
-                         look_ahead.flag_data.eq(self.flag_data)]
-        else:
-            visit, work = address_stage.o, issuer.i
-            m.d.comb += [work.valid.eq(visit.valid), visit.ready.eq(work.ready)]
-            m.d.comb += [work.payload[name].eq(visit.payload[name])
-                         for name in self._layouts.work.members]
+        connect(m, frames.o, lines.i)
+        connect(m, lines.o, groups.i)
+        connect(m, groups.o, taps.i)
+        issued = self._look_ahead(m, taps, addresses, gate) if program.looks_ahead else \
+            self._issue_visits(m, taps, addresses, gate)
+        latency = self.latency(program)
+        m.d.comb += [
+            self.o_valid.eq(delay(m, gate.go, latency, name="go")),
+            self.release.eq(delay(m, issued, latency, name="release")),
+            self.release_en.eq(delay(m, gate.go & gate.last, latency, name="release_en")),
+        ]
         return m
+
+    def _issue_visits(self, m, taps, addresses, gate):
+        """Every visit is a step. Returns what the next step hands back."""
+        latency = self.latency(self._program)
+        m.submodules.next = following = SkidBuffer(self._layouts.visit)
+        step = following.o.payload
+        m.d.comb += [
+            following.i.valid.eq(taps.o_valid), following.i.payload.eq(taps.o),
+            taps.go.eq(taps.o_valid & following.i.ready),
+            gate.needs_credit.eq(step.needs_credit), gate.last.eq(step.last),
+            gate.go.eq(following.o.valid & gate.may), following.o.ready.eq(gate.may),
+            addresses.i.eq(step), self.o.lines.eq(addresses.o.lines),
+            self.o.mac.rotate.eq(addresses.o.rotate), self.o.mac.lanes.eq(addresses.o.lanes),
+            self.o.weight.eq(delay(m, step.weight, latency, name="weight")),
+            *[self.o.mac[name].eq(delay(m, step[name], latency, name=name))
+              for name in ("tag", "first", "last")],
+        ]
+        return step.release
+
+    def _look_ahead(self, m, taps, addresses, gate):
+        """The issuer takes what the look-ahead leaves. Returns what the next step hands back."""
+        m.submodules.look_ahead = look_ahead = LookAhead(self._program)
+        m.submodules.issuer = issuer = Issuer(self._program)
+        connect(m, look_ahead.o, issuer.i)
+        m.d.comb += [
+            taps.go.eq(taps.o_valid & look_ahead.room),
+            addresses.i.eq(taps.o), look_ahead.i.eq(taps.o), look_ahead.i_valid.eq(taps.go),
+            look_ahead.place.eq(addresses.o),
+            self.flag_read.eq(look_ahead.flag_read), look_ahead.flag_data.eq(self.flag_data),
+            gate.needs_credit.eq(issuer.first & issuer.tag.beat), gate.last.eq(issuer.last),
+            gate.go.eq(issuer.valid & gate.may), issuer.go.eq(gate.go), self.o.eq(issuer.o),
+        ]
+        return issuer.release

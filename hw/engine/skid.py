@@ -1,6 +1,6 @@
 """A register stage for streams, with a registered `ready`."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -31,12 +31,11 @@ class SkidBuffer(wiring.Component):
         spare = Signal.like(self.i.payload)
         spare_valid = Signal()
         m.d.comb += self.i.ready.eq(~spare_valid)
+        with m.If(~spare_valid):
+            m.d.sync += spare.eq(self.i.payload)
+        # one expression, or synthesis makes a reset of it, which is slow to reach
+        m.d.sync += spare_valid.eq((spare_valid | self.i.valid) & self.o.valid & ~self.o.ready)
         with m.If(~self.o.valid | self.o.ready):
-            m.d.sync += [self.o.valid.eq(self.i.valid | spare_valid), spare_valid.eq(0)]
-            with m.If(spare_valid):
-                m.d.sync += self.o.payload.eq(spare)
-            with m.Else():
-                m.d.sync += self.o.payload.eq(self.i.payload)
-        with m.Elif(self.i.valid & self.i.ready):
-            m.d.sync += [spare.eq(self.i.payload), spare_valid.eq(1)]
+            m.d.sync += [self.o.valid.eq(self.i.valid | spare_valid),
+                         self.o.payload.eq(Mux(spare_valid, spare, self.i.payload))]
         return m

@@ -79,7 +79,7 @@ class Stores(wiring.Component):
                                                                     "end_bank")],
                 *[getattr(self, n).eq(getattr(loader, n)) for n in ("configured", "bank", "error")],
                 weights.w_addr.eq(loader.weight), weights.w_en.eq(loader.weight_en),
-                weights.w_data.eq(loader.i.payload.data),
+                weights.w_data.eq(loader.beat),
             ]
             for n, memory in enumerate(parameters):
                 m.d.comb += [memory.w_addr.eq(loader.place), memory.w_data.eq(loader.record),
@@ -87,7 +87,7 @@ class Stores(wiring.Component):
             for n, memory in enumerate(tables):
                 mine = (loader.unit == n % program.requantisers) | (not program.table_per_channel)
                 m.d.comb += [memory.w_addr.eq(loader.table), memory.w_en.eq(loader.table_en & mine),
-                             memory.w_data.eq(loader.i.payload.data)]
+                             memory.w_data.eq(loader.beat)]
         else:
             m.d.comb += self.configured.eq(1)
         return m

@@ -1,6 +1,6 @@
 """Walks the taps of each group of results."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,10 +10,11 @@ __all__ = ["TapWalker"]
 
 
 class TapWalker(wiring.Component):
-    """Turns each group into runs, one each cycle: a run for each tap inside the frame.
+    """Turns each group into visits, one in every cycle in which it may.
 
-    With look-ahead, a tap is a run for each of its flag words. A group without taps gives one run
-    of length 0. Latency 1; there is no gap between groups.
+    A visit is a step: one input word of one tap inside the frame. With look-ahead it is a flag
+    word, up to `flag_bits` steps. A group without taps gives one visit that is `empty`. Latency 1;
+    there is no gap between groups.
 
     Parameters
     ----------
@@ -23,75 +24,85 @@ class TapWalker(wiring.Component):
     -------
     i
         Groups.
-    o
-        Runs.
+    o, o_valid
+        The visit that is next.
+    go
+        Take it; only if there is one.
     """
 
     def __init__(self, program):
         self._program = program
         self._layouts = layouts = Layouts(program)
-        super().__init__({"i": In(stream.Signature(layouts.group)),
-                          "o": Out(stream.Signature(layouts.run))})
+        super().__init__({"i": In(stream.Signature(layouts.group)), "o": Out(layouts.visit),
+                          "o_valid": Out(1), "go": In(1)})
 
     def elaborate(self, platform):
         m = Module()
-        program, layout = self._program, self._program.layout
-        words = program.flag_words if program.looks_ahead else 1
-        word_steps = program.flag_bits if program.looks_ahead else layout.block_inputs
-        members = self._layouts.group.members
-        group, busy = Signal(self._layouts.group), Signal()
-        # `here` is the run; the two others, where its tap row and its tap began
-        here = Signal(data.StructLayout({
-            "row_tap": members["row_tap"], "rows_left": members["row_taps"],
-            "column_tap": members["column_tap"], "columns_left": members["column_taps"],
-            "word": up_to(words - 1), "weight": members["weight"], "tap_weight": members["weight"],
-            "row_weight": members["weight"], "flag": members["flag"],
-            "row_flag": members["flag"], "first": 1}))
-        last_word, last_column, last_row, empty = Signal(), Signal(), Signal(), Signal()
-        m.d.comb += [
-            empty.eq((group.row_taps == 0) | (group.column_taps == 0)),
-            last_word.eq((here.word == words - 1) | empty),
-            last_column.eq(last_word & ((here.columns_left == 1) | empty)),
-            last_row.eq(last_column & ((here.rows_left == 1) | empty)),
-            self.o.valid.eq(busy),
-            self.o.payload.last.eq(last_row),
-            self.o.payload.tag.eq(group.tag),
-            *[self.o.payload[name].eq(group[name]) for name in ("slot", "left", "right")
-              if name in members],
-            self.o.payload.row_tap.eq(here.row_tap), self.o.payload.column_tap.eq(here.column_tap),
-            self.o.payload.position.eq(group.position + here.word * word_steps),
-            self.o.payload.flag_position.eq(group.flag_position + here.word),
-            self.o.payload.weight.eq(here.weight), self.o.payload.flag.eq(here.flag),
-            self.o.payload.need.eq(Mux(here.first, group.need, 0)),
-            self.o.payload.length.eq(Mux(empty, 0, Mux(
-                last_word, layout.block_inputs - word_steps * (words - 1), word_steps))),
-        ]
-        with m.If(last_row):
-            m.d.comb += self.o.payload.release.eq(group.release)
-        with m.If(self.o.valid & self.o.ready):
-            m.d.sync += [here.first.eq(0), here.word.eq(here.word + 1),
-                         here.weight.eq(here.weight + word_steps), here.flag.eq(here.flag + 1)]
-            with m.If(last_word):
-                following = here.tap_weight + layout.block_inputs
-                m.d.sync += [here.word.eq(0), here.tap_weight.eq(following),
-                             here.weight.eq(following), here.column_tap.eq(here.column_tap + 1),
-                             here.columns_left.eq(here.columns_left - 1)]
-            with m.If(last_column):
-                weight, flag = here.row_weight + group.weight_row, here.row_flag + group.flag_row
-                m.d.sync += [here.row_weight.eq(weight), here.tap_weight.eq(weight),
-                             here.weight.eq(weight), here.row_flag.eq(flag), here.flag.eq(flag),
-                             here.row_tap.eq(here.row_tap + 1),
-                             here.rows_left.eq(here.rows_left - 1),
-                             here.column_tap.eq(group.column_tap),
-                             here.columns_left.eq(group.column_taps)]
-        m.d.comb += self.i.ready.eq(~busy | (self.o.ready & last_row))
+        program, members = self._program, self._layouts.group.members
+        words = program.flag_words if program.looks_ahead else program.layout.block_inputs
+        group = Signal(self._layouts.group)
+        # how much of the group is left, in words of this tap, taps of this row, and rows
+        left = Signal(data.StructLayout({"words": up_to(words), "columns": members["column_taps"],
+                                         "rows": members["row_taps"]}))
+        last, last_next, ends = Signal(3), Signal(3), Signal(3)
+        m.d.comb += [last_next.eq(last), self.i.ready.eq(~self.o_valid | (self.go & ends[2]))]
+        m.d.sync += [last.eq(last_next),
+                     ends.eq(Cat(last_next[0], last_next[:2].all(), last_next.all()))]
+        self._show(m, group, ends[2], last[0])
+        with m.If(self.go):
+            m.d.comb += last_next[0].eq(left.words == 2)
+            m.d.sync += [self.o.first.eq(0), left.words.eq(left.words - 1),
+                         self._next_word(group, ends)]
+            with m.If(ends[0]):
+                m.d.comb += last_next[:2].eq(Cat(words == 1, left.columns == 2))
+                m.d.sync += [left.words.eq(words), left.columns.eq(left.columns - 1),
+                             self.o.column_tap.eq(self.o.column_tap + 1)]
+            with m.If(ends[1]):
+                m.d.comb += last_next[1:].eq(Cat(group.column_taps == 1, left.rows == 2))
+                m.d.sync += [left.columns.eq(group.column_taps), left.rows.eq(left.rows - 1),
+                             self.o.row_tap.eq(self.o.row_tap + 1),
+                             self.o.column_tap.eq(group.column_tap)]
         with m.If(self.i.ready):
-            new = self.i.payload
+            new, empty = self.i.payload, self.i.payload.empty
+            m.d.comb += last_next.eq(Cat(empty | (words == 1), empty | (new.column_taps == 1),
+                                         empty | (new.row_taps == 1)))
             m.d.sync += [
-                busy.eq(self.i.valid), group.eq(new), here.first.eq(1), here.word.eq(0),
-                here.row_tap.eq(new.row_tap), here.rows_left.eq(new.row_taps),
-                here.column_tap.eq(new.column_tap), here.columns_left.eq(new.column_taps),
-                *[here[name].eq(new.weight) for name in ("weight", "tap_weight", "row_weight")],
-                *[here[name].eq(new.flag) for name in ("flag", "row_flag")],
+                self.o_valid.eq(self.i.valid), group.eq(new), self.o.first.eq(1),
+                left.words.eq(words), left.columns.eq(new.column_taps), left.rows.eq(new.row_taps),
+                *[self.o[name].eq(new[name]) for name in self._walked],
             ]
         return m
+
+    @property
+    def _walked(self):
+        """Fields of a visit that change within a group."""
+        return [name for name in ("row_tap", "column_tap", "position", "weight", "flag_position",
+                                  "flag") if name in self._layouts.visit.members]
+
+    def _show(self, m, group, last, last_word):
+        """What a visit has in common with its group."""
+        constant = [name for name in self._layouts.visit.members
+                    if name in self._layouts.group.members and name not in self._walked]
+        m.d.comb += [self.o[name].eq(group[name]) for name in constant if name != "release"]
+        m.d.comb += self.o.last.eq(last)
+        with m.If(last & group.end_of_line):
+            m.d.comb += self.o.release.eq(group.release)
+        if self._program.looks_ahead:
+            m.d.comb += self.o.short.eq(last_word)
+        else:
+            m.d.comb += self.o.needs_credit.eq(self.o.first & group.tag.beat)
+
+    def _next_word(self, group, ends):
+        """Addresses: words lie one after the other, but between rows of taps some are left out."""
+        program, visit = self._program, self.o
+        if not program.looks_ahead:
+            return [visit.position.eq(Mux(ends[0], group.position, visit.position + 1)),
+                    visit.weight.eq(visit.weight + Mux(ends[1], group.next_row, 1))]
+        size = program.flag_bits
+        short = program.layout.block_inputs - size * (program.flag_words - 1)
+        return [visit.position.eq(Mux(ends[0], group.position, visit.position + size)),
+                visit.weight.eq(visit.weight + Mux(ends[1], group.next_row,
+                                                   Mux(ends[0], short, size))),
+                visit.flag_position.eq(Mux(ends[0], group.flag_position,
+                                           visit.flag_position + 1)),
+                visit.flag.eq(visit.flag + Mux(ends[1], group.next_flag_row, 1))]

@@ -5,6 +5,9 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from .devices import elaborated, number
+from .pipeline import delayed
+
 __all__ = ["BlockMemory"]
 
 
@@ -40,13 +43,32 @@ class BlockMemory(wiring.Component):
             "w_en": In(1), "w_addr": In(address), "w_data": In(unsigned(width)),
         })
 
+    @property
+    def depth(self):
+        """Number of words."""
+        return self._depth
+
+    @property
+    def init(self):
+        """First words at power-up."""
+        return self._init
+
+    @staticmethod
+    def blocks(device, width, depth):
+        """Number of the device's block RAMs in use; None if that is up to the tools."""
+        return number(device, "memory_blocks", lambda width, depth: None)(width, max(2, depth))
+
     def elaborate(self, platform):
+        return elaborated(self, platform)
+
+    def portable(self):
+        """The form for any device."""
         m = Module()
         m.submodules.array = array = memory.Memory(
             shape=self.r_data.shape(), depth=self._depth, init=self._init,
             attrs={"no_rw_check": 1})
         read, write = array.read_port(), array.write_port()
         m.d.comb += [read.addr.eq(self.r_addr), write.en.eq(self.w_en),
-                     write.addr.eq(self.w_addr), write.data.eq(self.w_data)]
-        m.d.sync += self.r_data.eq(read.data)
+                     write.addr.eq(self.w_addr), write.data.eq(self.w_data),
+                     self.r_data.eq(delayed(m, read.data, "output"))]
         return m

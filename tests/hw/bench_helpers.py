@@ -39,9 +39,10 @@ def plain(value):
 
 
 def drive(ctx, port, value):
-    """Set a port, an interface or a structure; fields that the structure does not have are left."""
+    """Set a port, an interface or a structure; what it does not have, or is None, is left."""
     if not isinstance(value, dict):
-        ctx.set(port, value)
+        if value is not None:
+            ctx.set(port, value)
         return
     for name, field in value.items():
         if not isinstance(port, data.View) or name in port.shape().members:

@@ -6,6 +6,7 @@ import numpy as np
 from bench_helpers import plain, simulate, source
 
 from hw.engine.ingest import ERRORS, FRAMES, Ingest
+from hw.engine.layouts import Layouts
 
 SETTLING = 2  # cycles before the first beat: the geometry comes from registers
 
@@ -79,15 +80,18 @@ class Bench:
         dut = self.dut
         self.geometry(ctx, self.size, self._configured)
         cycle, rows, left = 0, 0, []  # rows that are there; rows left of each frame under way
+        before, numbers = 0, 1 << Layouts(self.p).row_number.width
         while True:
             wait = self.stall in ("output", "both") and self._rng.random() < 0.8
             give = rows > 0 and not wait
             frame = give and left[0] == 1
             ctx.set(dut.release_en, give)
             ctx.set(dut.release, {"rows": 1, "frame": frame if give else 1})
-            _, _, valid, payload, line, flag, row, errors = await ctx.tick().sample(
-                dut.o_frame.valid, dut.o_frame.payload, dut.line.memory, dut.flag.memory, dut.row,
-                dut.errors)
+            _, _, valid, payload, written, line, errors = await ctx.tick().sample(
+                dut.o_frame.valid, dut.o_frame.payload, dut.written, dut.line.memory, dut.errors)
+            row = (written - before) % numbers
+            before = written
+            assert row in (0, 1) and (line or not row), "while its last word is written"
             if valid:
                 self.frames.append(plain(payload))
                 left.append(self.size[0])
@@ -135,9 +139,12 @@ class Bench:
         assert len(self.frames) == len(frames)
         out = p.layer.output_size(*size)
         words, flag_words, slot = iter(self.words), iter(self.flag_words), 0
+        rows, numbers = 0, 1 << Layouts(p).row_number.width
         for payload, expected in zip(self.frames, frames):
+            rows += size[0]
             assert payload == {"last_row": size[0] - 1, "last_column": size[1] - 1,
-                               "out_height": out[0], "out_width": out[1], "slot": slot, "bank": 0}
+                               "out_height": out[0], "out_width": out[1], "slot": slot, "bank": 0,
+                               "end": rows % numbers}
             expected = iter(expected)
             for y in range(size[0]):
                 row = (slot + y) % p.line_rows

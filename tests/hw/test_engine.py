@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from bench_helpers import STALLS
 from engine_bench import Bench, beats_of, expected_beats, random_frames
-from sample_programs import make_program, program, transposed
+from sample_programs import convolution, make_program, program, transposed
 
 from hw.engine.registers import STATUS_ERRORS
 
@@ -125,3 +125,10 @@ def test_lowest_sum():
     bench = Bench(p)
     bench.run(beats_of(p, frames[0]), 4)
     bench.check_values(frames)
+
+
+@pytest.mark.parametrize("layer, size", (
+    (convolution(1, 1, 9, 4), (1, 6)), (convolution(1, 1, 9, 4), (6, 1)),
+    (transposed(1, 1, 1, 1, 0, dilation=3, output_padding=2), (3, 4))))
+def test_taps_that_lie_far_beyond_the_frame(layer, size):
+    check(make_program(layer, size=size), seed=4)

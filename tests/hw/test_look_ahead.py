@@ -3,37 +3,40 @@
 import random
 
 import pytest
-from bench_helpers import STALLS, simulate, sink, source, through
-from sample_programs import program
+from bench_helpers import STALLS, drive, keeps_protocol, simulate, sink
+from sample_programs import PROGRAMS, program
 from walk_model import assert_matches
 
+from hw.engine.addresses import Addresses
 from hw.engine.layouts import Layouts
 from hw.engine.look_ahead import LookAhead
 
-NAMES = ("skip", "skip pixels", "pruned", "skip and pruned")
+NAMES = [name for name in PROGRAMS if program(name).looks_ahead]
+OFFERED = 3  # cycles from the mask of the last visit of a group to its last word
 
 
 def random_fields(layout, rng):
     return {name: rng.getrandbits(field.width) for name, field in layout}
 
 
-def random_groups(p, rng, count):
+def random_groups(p, rng, count, longest=6):
     """Groups of visits: fields at random, what belongs to a group as the tap walker makes it."""
     layouts, groups = Layouts(p), []
     for _ in range(count):
-        tag, size = random_fields(layouts.tag, rng), rng.randint(1, 6)
+        tag, size = random_fields(layouts.tag, rng), rng.randint(1, longest)
         group = []
         for n in range(size):
-            visit = random_fields(layouts.visit, rng)
             lines = {name: [rng.getrandbits(shape.width) for _ in range(p.folding.px)]
                      for name, shape in (("lines", layouts.line_address),
                                          ("flag_lines", layouts.flag_line_address))}
-            last = n == size - 1
-            group.append({**visit, **lines, "tag": tag, "last": int(last), "release":
-                          {"rows": rng.randint(0, 1) * last, "frame": rng.randint(0, 1) * last},
-                          "flag": rng.randrange(len(p.weight_flags)),
-                          "rotate": rng.randrange(p.folding.px),
-                          "length": rng.randint(0 if size == 1 else 1, p.flag_bits)})
+            last, release = n == size - 1, random_fields(layouts.release, rng)
+            group.append({
+                **random_fields(layouts.visit, rng), "tag": tag, "last": int(last),
+                "release": release if last else {"rows": 0, "frame": 0},
+                "flag": rng.randrange(len(p.weight_flags)),
+                "empty": int(size == 1 and rng.random() < 0.3),
+                "_place": {**lines, "rotate": rng.randrange(p.folding.px),
+                           "lanes": rng.getrandbits(p.folding.px)}})
         groups.append(group)
     return groups
 
@@ -59,13 +62,16 @@ class Flags:
 
     def steps(self, visit):
         """Mask of the steps of a visit to which a lane inside the frame has something to add."""
-        p, mask = self._p, (1 << visit["length"]) - 1
+        p, place, size = self._p, visit["_place"], self._p.flag_bits
+        if visit["short"]:
+            size = p.layout.block_inputs - size * (p.flag_words - 1)
+        mask = 0 if visit["empty"] else (1 << size) - 1
         if p.skip_zeros:
             px, activations = p.folding.px, 0
             for lane in range(px):
-                if visit["lanes"] >> lane & 1:
-                    memory = (lane + visit["rotate"]) % px
-                    activations |= self.word(memory, visit["flag_lines"][memory])
+                if place["lanes"] >> lane & 1:
+                    memory = (lane + place["rotate"]) % px
+                    activations |= self.word(memory, place["flag_lines"][memory])
             mask &= activations
         if p.pruned:
             mask &= p.weight_flags[visit["flag"]]
@@ -73,16 +79,43 @@ class Flags:
 
 
 def work_of(groups, flags):
-    found = []
+    """The words that are left, and after which visit each is known to be the last, or not."""
+    found, known, before = [], [], 0
     for group in groups:
-        words = [{"mask": flags.steps(visit), "last": 0, "tag": visit["tag"],
-                  "release": visit["release"], "lines": visit["lines"], "lanes": visit["lanes"],
-                  "rotate": visit["rotate"], "weight": visit["weight"]} for visit in group]
-        words = [word for word in words if word["mask"]] or [
-            {"mask": 0, "tag": group[-1]["tag"]}]
-        words[-1] |= {"last": 1, "release": group[-1]["release"]}
-        found += words
-    return found
+        kept = [n for n, visit in enumerate(group) if flags.steps(visit)] or [len(group) - 1]
+        for n in kept:
+            visit, mask = group[n], flags.steps(group[n])
+            word = {"mask": mask, "last": 0, "tag": visit["tag"], "release": visit["release"]}
+            if mask:
+                word |= {name: visit["_place"][name] for name in ("lines", "lanes", "rotate")}
+                word["weight"] = visit["weight"]
+            found.append(word)
+        found[-1] |= {"last": 1, "release": group[-1]["release"]}
+        # a cycle earlier where the next word comes behind it
+        known += [(before + n, -1) for n in kept[1:]] + [(before + len(group) - 1, 0)]
+        before += len(group)
+    return found, known
+
+
+def feed(dut, visits, taken, *, stalled=False):
+    """Background testbench: visits while there is room, and the place of each when it is due."""
+    rng, latency = random.Random(3), Addresses.latency(dut._program)
+
+    async def testbench(ctx):
+        cycle, due = 0, {}
+        while True:
+            go = len(taken) < len(visits) and ctx.get(dut.room) and (
+                not stalled or rng.random() < 0.5)
+            visit = visits[len(taken) if go else rng.randrange(len(visits))]
+            drive(ctx, dut.i, visit)
+            ctx.set(dut.i_valid, go)
+            due[cycle + latency] = visit["_place"]
+            drive(ctx, dut.place, due.pop(cycle, {}))
+            if go:
+                taken.append(cycle)
+            await ctx.tick()
+            cycle += 1
+    return testbench
 
 
 @pytest.mark.parametrize("stall", STALLS)
@@ -91,46 +124,33 @@ def work_of(groups, flags):
 def test_words(name, density, stall):
     p = program(name)
     groups = random_groups(p, random.Random(density), 30)
-    flags, dut = Flags(p, name, density), LookAhead(p)
-    expected = work_of(groups, flags)
+    flags, dut, received, taken, cycles = Flags(p, name, density), LookAhead(p), [], [], []
+    expected, known = work_of(groups, flags)
     visits = [visit for group in groups for visit in group]
-    received, taken, emitted = through(dut, visits, len(expected), stall=stall,
-                                       background=(flags.serve(dut),))
+    simulate(dut, sink(dut.o, len(expected), received, stalled=stall in ("output", "both"),
+                       cycles=cycles),
+             background=(feed(dut, visits, taken, stalled=stall in ("input", "both")),
+                         flags.serve(dut), keeps_protocol(dut.o)))
     assert_matches(received, expected)
+    if stall in ("none", "input"):
+        latency = dut.latency(p) + OFFERED
+        assert cycles == [taken[n] + latency + early for n, early in known]
     if stall == "none":
         assert taken == list(range(len(visits))), "a visit each cycle"
-        assert emitted[-1] == taken[-1] + 4
 
 
-def test_latency_of_each_group():
-    """A group that is known to its end is in the queue 4 cycles after its last visit."""
-    p = program("skip")
-    groups = random_groups(p, random.Random(3), 12)
-    flags, dut = Flags(p, 0, 0.3), LookAhead(p)
-    expected = work_of(groups, flags)
-    received, taken, emitted = through(dut, [visit for group in groups for visit in group],
-                                       len(expected), stall="input",
-                                       background=(flags.serve(dut),))
-    ends = [cycle for cycle, word in zip(emitted, expected) if word["last"]]
-    last = [sum(map(len, groups[:n + 1])) - 1 for n in range(len(groups))]
-    assert ends == [taken[n] + 4 for n in last]
-
-
-def test_the_queue_fills_and_nothing_is_lost():
-    p = program("skip")
-    groups = random_groups(p, random.Random(4), 30)
-    for group in groups:
-        for visit in group:
-            visit |= {"length": p.flag_bits, "lanes": 1}
-    flags, dut = Flags(p, 0, 1), LookAhead(p)
-    expected = work_of(groups, flags)
-    visits, begun, received = [visit for group in groups for visit in group], [], []
+@pytest.mark.parametrize("name", NAMES)
+def test_the_queue_fills_and_nothing_is_lost(name):
+    p = program(name)
+    groups = random_groups(p, random.Random(4), 60, longest=1)
+    flags, dut, received, taken = Flags(p, 0, 1), LookAhead(p), [], []
+    expected, _ = work_of(groups, flags)
 
     async def late(ctx):
-        while len(begun) < 60:
-            _, _, ready = await ctx.tick().sample(dut.i.ready)
-            begun.append(ready)
+        for _ in range(90):
+            await ctx.tick()
+        assert len(taken) < dut.DEPTH and taken == list(range(len(taken)))
         await sink(dut.o, len(expected), received)(ctx)
-    simulate(dut, source(dut.i, visits), late, background=(flags.serve(dut),))
+    simulate(dut, late, background=(feed(dut, sum(groups, []), taken), flags.serve(dut)))
     assert_matches(received, expected)
-    assert dut.DEPTH - dut.MARGIN < sum(begun) <= dut.DEPTH + 1 and not any(begun[20:])
+    assert len(taken) == len(groups)

@@ -8,7 +8,7 @@ from bench_helpers import clocked
 
 from hw.engine.delay import delay
 from hw.engine.layouts import up_to
-from hw.engine.lookup import clamp, lookup
+from hw.engine.lookup import clamp, lookup, reaches, table
 
 
 class Function(wiring.Component):
@@ -26,6 +26,7 @@ class Function(wiring.Component):
 
 
 def values(function, shape, inputs):
+    """What a function of one cycle's input is, in each cycle."""
     return [o for o, in clocked(Function(function, shape), [{"i": i} for i in inputs], "o")]
 
 
@@ -35,10 +36,25 @@ def test_the_last_entry_serves_every_index_beyond(table):
     assert found == [table[min(n, len(table) - 1)] for n in range(8)]
 
 
-@pytest.mark.parametrize("low, high", ((0, 5), (-3, 4), (2, 2), (-8, -5), (0, 1)))
+@pytest.mark.parametrize("rows", ([[5]], [[1, 2, 3], [4]], [[-1], [7, 0], [2, 9]]))
+def test_the_last_entry_of_a_row_serves_every_column_beyond(rows):
+    found = values(lambda m, i: table(m, i[2:], i[:2], rows, name="entry"), 4,
+                   range(4 * len(rows)))
+    assert found == [row[min(n, len(row) - 1)] for row in rows for n in range(4)]
+
+
+@pytest.mark.parametrize("low, high", ((0, 5), (-3, 4), (2, 2), (-8, -5), (0, 1), (-1, 3), (-8, 7),
+                                       (-1, 8), (-11, 12)))
 def test_limits(low, high):
-    found = values(lambda m, i: clamp(m, i, low, high, name="limited"), signed(4), range(-8, 8))
-    assert found == [min(max(n, low), high) - low for n in range(-8, 8)]
+    """A cycle later."""
+    found = values(lambda m, i: clamp(m, i, low, high, name="limited"), signed(4), range(-8, 9))
+    assert found[1:] == [min(max(n, low), high) - low for n in range(-8, 8)]
+
+
+@pytest.mark.parametrize("constant", (*range(-8, 9), -20, 13))
+def test_reaches(constant):
+    found = values(lambda m, i: reaches(i, constant), signed(4), range(-8, 8))
+    assert found == [n >= constant for n in range(-8, 8)]
 
 
 @pytest.mark.parametrize("cycles", (0, 1, 3))

@@ -1,4 +1,5 @@
-"""Block memory and multipliers against Python, every cycle."""
+# amaranth: UnusedElaboratable=no
+"""Block memory and multipliers against Python, every cycle: their portable forms."""
 
 import random
 from itertools import product
@@ -9,7 +10,8 @@ from amaranth.hdl import signed, unsigned
 from bench_helpers import clocked
 
 from hw.primitives.memory import BlockMemory
-from hw.primitives.multiplier import Multiplier, WideMultiplier
+from hw.primitives.multiplier import LutMultiplier, Multiplier, MultiplierPair, WideMultiplier
+from hw.primitives.serial import SerialMultiplier
 
 
 @pytest.mark.parametrize("width, depth", ((1, 1), (9, 2), (18, 5), (40, 32)))
@@ -47,8 +49,9 @@ def products(dut, a, b):
 @pytest.mark.parametrize("a, b", ((signed(9), signed(8)), (signed(18), signed(18)),
                                   (unsigned(8), signed(4)), (unsigned(1), unsigned(17))))
 def test_product(a, b):
-    seen, expected = products(Multiplier(a, b), a, b)
-    assert seen == expected
+    for kind in (Multiplier, *([LutMultiplier] if b.width <= 16 else [])):
+        seen, expected = products(kind(a, b), a, b)
+        assert seen == expected
 
 
 @pytest.mark.parametrize("a, b, blocks", ((8, 24, 2), (17, 17, 1), (25, 24, 4), (34, 34, 4),
@@ -57,4 +60,42 @@ def test_wide_product(a, b, blocks):
     seen, expected = products(WideMultiplier(a, b), unsigned(a), unsigned(b))
     assert seen == expected
     text = rtlil.convert(WideMultiplier(a, b), name="top", emit_src=False)
-    assert text.count("module \\top.block_") == WideMultiplier.blocks(a, b) == blocks
+    assert text.count("module \\top.block_") == WideMultiplier.blocks("generic", a, b) == blocks
+
+
+@pytest.mark.parametrize("a_bits, b_bits", ((9, 8), (9, 4), (2, 8), (8, 4)))
+def test_pair(a_bits, b_bits):
+    rng, dut = random.Random(a_bits), MultiplierPair(a_bits, b_bits)
+    values = extremes(signed(b_bits), rng, 3)
+    cases = [(a, b0, b1) for a, b0, b1 in product(extremes(signed(a_bits), rng, 2), values, values)
+             if b_bits == 4 or -128 not in (b0, b1)]
+    seen = clocked(dut, [{"a": a, "b0": b0, "b1": b1} for a, b0, b1 in cases]
+                   + [{}] * dut.LATENCY, ("p0", "p1"))
+    assert seen[dut.LATENCY:] == [[a * b0, a * b1] for a, b0, b1 in cases]
+
+
+@pytest.mark.parametrize("a_bits, b_bits, step", ((25, 24, 1), (25, 24, 2), (3, 5, 2), (1, 1, 1)))
+def test_serial_product(a_bits, b_bits, step):
+    rng, dut = random.Random(step), SerialMultiplier(a_bits, b_bits, bits_per_cycle=step)
+    interval, latency = dut.interval(b_bits, step), dut.latency(b_bits, step)
+    pairs = [*product((0, 1, (1 << a_bits) - 1), (0, 1, (1 << b_bits) - 1)),
+             *((rng.getrandbits(a_bits), rng.getrandbits(b_bits)) for _ in range(9))]
+    inputs = []
+    for n, (a, b) in enumerate(pairs):
+        garbage = [{"start": 0, "a": rng.getrandbits(a_bits), "b": rng.getrandbits(b_bits)}
+                   for _ in range(interval - 1 + n % 3)]
+        inputs += [{"start": 1, "a": a, "b": b}, *garbage]
+    seen = clocked(dut, inputs + [{"start": 0}] * latency, ("p",))
+    starts = [cycle for cycle, values in enumerate(inputs) if values["start"]]
+    assert [seen[cycle + latency][0] for cycle in starts] == [a * b for a, b in pairs]
+
+
+@pytest.mark.parametrize("make, message", (
+    (lambda: MultiplierPair(10, 8), "a_bits must be 2 to 9, not 10"),
+    (lambda: MultiplierPair(9, 6), "b_bits must be 4 or 8, not 6"),
+    (lambda: LutMultiplier(signed(9), signed(17)), "b must have at most 16 bits, not 17"),
+    (lambda: SerialMultiplier(8, 8, bits_per_cycle=3), "bits_per_cycle must be 1 or 2, not 3"),
+))
+def test_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -88,13 +88,12 @@ def test_derived_numbers(name):
 def test_line_rows(name):
     """No output row needs more rows at once than the line buffer holds beside the one to fill."""
     p = program(name)
-    walk = Walk(p, p.height, p.width)
-    held = most = 0
-    for group in walk.groups:
-        held += group.need
-        most = max(most, held)
-        held -= group.release["rows"]
-    assert held == 0 and most <= p.line_rows
+    reached = freed = most = 0
+    for line in Walk(p, p.height, p.width).lines:
+        reached = max(reached, line.rows_needed)
+        most = max(most, reached - freed)
+        freed += line.release["rows"]
+    assert freed == reached == p.height and most <= p.line_rows
     reach = p.reach[0]
     assert p.line_rows == min(reach[1] - min(reach[0], 0) + 2, 2 * p.height)
 

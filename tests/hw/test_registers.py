@@ -167,7 +167,7 @@ def test_a_new_size_is_seen_whole():
             ctx.set(dut.bus.wstrb, 0b1111)
             for port in (dut.bus.awvalid, dut.bus.wvalid, dut.bus.bready):
                 ctx.set(port, 1)
-            for _ in range(6):
+            for _ in range(10):
                 await ctx.tick()
                 ctx.set(dut.bus.awvalid, 0)
                 geometry = plain(ctx.get(dut.geometry))
@@ -197,6 +197,7 @@ def test_errors_stick_until_they_are_cleared():
         for port, value in (("awaddr", ADDRESS["status"]), ("wdata", 0xFFFFFFFF),
                             ("wstrb", 0b1111), ("awvalid", 1), ("wvalid", 1), ("bready", 1)):
             ctx.set(getattr(dut.bus, port), value)
+        await ctx.tick()
         ctx.set(dut.errors, {"line_late": 1})  # in the cycle in which all bits are cleared
         await ctx.tick()
         ctx.set(dut.errors, {})
@@ -216,21 +217,21 @@ def test_counters():
         for cycle in range(120):
             ctx.set(dut.first, cycle in first)
             ctx.set(dut.last, cycle in last)
-            ctx.set(dut.bus.araddr, ADDRESS[("frames", "cycles", "status")[cycle // 2 % 3]])
+            ctx.set(dut.bus.araddr, ADDRESS[("frames", "cycles", "status")[cycle // 3 % 3]])
             ctx.set(dut.bus.arvalid, 1)
             ctx.set(dut.bus.rready, 1)
             _, _, valid, data = await ctx.tick().sample(dut.bus.rvalid, dut.bus.rdata)
             if valid:
-                # answered now, taken from the registers in the cycle before
-                seen.append((cycle - 1, ("frames", "cycles", "status")[(cycle - 1) // 2 % 3],
+                # answered now, taken from the registers two cycles before
+                seen.append((cycle - 2, ("frames", "cycles", "status")[(cycle - 2) // 3 % 3],
                              data))
         for cycle, name, value in seen:
-            done = sum(c < cycle for c in last)
+            done = sum(c < cycle - 1 for c in last)
             if name == "frames":
                 assert value == done
             elif name == "cycles":
                 assert value == (0, 21, 4, 41)[done]
             else:
-                assert value & 1 == (sum(c < cycle for c in first) == done)
-        assert len(seen) == 60
+                assert value & 1 == (sum(c < cycle - 1 for c in first) == done)
+        assert len(seen) == 40
     run(p, testbench)

@@ -98,7 +98,8 @@ async def send(ctx, dut, beats, *, rng=None):
             errors += error
     ctx.set(dut.i.valid, 0)
     ctx.set(dut.i.payload.last, 1)
-    return errors
+    _, _, error = await ctx.tick().sample(dut.error)
+    return errors + error
 
 
 @pytest.mark.parametrize("stalled", (False, True), ids=("none", "input"))
@@ -170,13 +171,19 @@ def test_a_load_waits_for_the_frames_that_use_its_bank():
             await ctx.tick()
         assert len(taken) == 2 * loaded and not ctx.get(dut.i.ready), "bank 0 is still in use"
         await pulse(end=1, end_bank=0)
+        for _ in range(3):
+            await ctx.tick()
         assert ctx.get(dut.i.ready)
-        for _ in range(len(beats)):
+        for _ in range(len(beats) + 1):
             await ctx.tick()
         assert len(taken) == 3 * loaded and ctx.get(dut.bank) == 0
         for _ in range(2):
+            for _ in range(Loader.SETTLE + 3):
+                await ctx.tick()
             assert not ctx.get(dut.i.ready), "bank 1 is still in use"
             await pulse(end=1, end_bank=1)
+        for _ in range(3):
+            await ctx.tick()
         assert ctx.get(dut.i.ready)
     simulate(dut, source(dut.i, beats * 4, taken=taken), frames)
 

@@ -4,6 +4,9 @@ import random
 
 import numpy as np
 import pytest
+from amaranth.hdl import Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
 from bench_helpers import STALLS, through
 from sample_programs import PROGRAMS, program
 from walk_model import assert_matches, walks
@@ -12,74 +15,85 @@ from hw.engine.layouts import Layouts
 from hw.engine.tap_walker import TapWalker
 
 
+class Visits(wiring.Component):
+    """A tap walker whose visits are a stream."""
+
+    def __init__(self, program):
+        self._program, layouts = program, Layouts(program)
+        super().__init__({"i": In(stream.Signature(layouts.group)),
+                          "o": Out(stream.Signature(layouts.visit))})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.walker = walker = TapWalker(self._program)
+        connect(m, flipped(self.i), walker.i)
+        m.d.comb += [self.o.payload.eq(walker.o), self.o.valid.eq(walker.o_valid),
+                     walker.go.eq(walker.o_valid & self.o.ready)]
+        return m
+
+
 def random_groups(p, rng, count):
     """Groups with any number of taps up to the most, and anything else at random."""
-    groups = []
+    layouts, groups = Layouts(p), []
     for _ in range(count):
-        group = {name: rng.getrandbits(field.width) for name, field in Layouts(p).group}
-        group["tag"] = {name: rng.getrandbits(field.width) for name, field in Layouts(p).tag}
-        group["release"] = {"rows": rng.randint(0, p.height), "frame": rng.getrandbits(1)}
+        group = {name: rng.getrandbits(field.width) for name, field in layouts.group}
+        group["tag"] = {name: rng.getrandbits(field.width) for name, field in layouts.tag}
+        group["release"] = {name: rng.getrandbits(field.width) for name, field in layouts.release}
         group["row_taps"] = rng.randint(0, max(map(len, p.bank.rows)))
         group["column_taps"] = rng.randint(0, max(map(len, p.bank.columns)))
-        group["position"] = rng.randrange(p.row_words)
+        group["empty"] = int(not group["row_taps"] or not group["column_taps"])
         groups.append(group)
     return groups
 
 
-def runs_of(p, group):
-    """The runs of a group, fields modulo what they can hold."""
-    widths = {name: field.width for name, field in Layouts(p).run}
-
-    def run(**values):
-        return {name: value % (1 << widths[name]) if isinstance(value, int) else value
-                for name, value in values.items()}
-
-    words = p.flag_words if p.looks_ahead else 1
-    size = p.flag_bits if p.looks_ahead else p.layout.block_inputs
-    same = {name: group[name] for name in ("tag", "slot", "left", "right") if name in group}
-    found = [run(**same, row_tap=group["row_tap"] + y, column_tap=group["column_tap"] + x,
-                 position=group["position"] + word * size,
-                 flag_position=group["flag_position"] + word,
-                 weight=(group["weight"] + y * group["weight_row"] + x * p.layout.block_inputs
-                         + word * size),
-                 flag=group["flag"] + y * group["flag_row"] + x * p.flag_words + word,
-                 length=min(size, p.layout.block_inputs - word * size), need=0, last=0,
-                 release={"rows": 0, "frame": 0})
-             for y in range(group["row_taps"]) for x in range(group["column_taps"])
-             for word in range(words)]
-    if not p.looks_ahead:
-        for one in found:
-            del one["flag"], one["flag_position"]
-    found = found or [{"tag": group["tag"], "length": 0}]
-    found[0]["need"] = group["need"]
-    found[-1] |= {"last": 1, "release": group["release"]}
-    return found
+def visits_of(p, group):
+    """The visits of a group, fields modulo what they can hold."""
+    words = p.flag_words if p.looks_ahead else p.layout.block_inputs
+    size = p.flag_bits if p.looks_ahead else 1
+    # from one tap to the next, and how much of a row of taps is left out then
+    taps = group["column_taps"]
+    weight_row, flag_row = (taps * each - back + group.get(name, 0) for each, back, name in (
+        (p.layout.block_inputs, p.layout.block_inputs - (words - 1) * size, "next_row"),
+        (words, 1, "next_flag_row")))
+    same = {name: group[name] for name in ("tag", "slot", "left", "right", "empty")
+            if name in group}
+    found = [{**same, "row_tap": group["row_tap"] + y, "column_tap": group["column_tap"] + x,
+              "position": group["position"] + word * size,
+              "weight": group["weight"] + y * weight_row + x * p.layout.block_inputs + word * size,
+              **({"flag_position": group["flag_position"] + word, "short": int(word == words - 1),
+                  "flag": group["flag"] + y * flag_row + x * words + word}
+                 if p.looks_ahead else {})}
+             for y in range(group["row_taps"]) for x in range(taps) for word in range(words)]
+    found = found or [dict(same)]
+    for n, visit in enumerate(found):
+        visit |= {"first": int(n == 0), "last": 0, "release": {"rows": 0, "frame": 0}}
+        if not p.looks_ahead:
+            visit["needs_credit"] = visit["first"] & group["tag"]["beat"]
+    found[-1]["last"] = 1
+    if group["end_of_line"]:
+        found[-1]["release"] = group["release"]
+    widths = {name: field.width for name, field in Layouts(p).visit}
+    return [{name: value % (1 << widths[name]) if isinstance(value, int) else value
+             for name, value in visit.items()} for visit in found]
 
 
 @pytest.mark.parametrize("stall", STALLS)
 @pytest.mark.parametrize("name", ("folded", "two pixels", "pruned", "skip", "loadable", "gaps"))
-def test_runs(name, stall):
+def test_visits(name, stall):
     p = program(name)
     groups = random_groups(p, random.Random(name), 25)
-    expected = [run for group in groups for run in runs_of(p, group)]
-    received, taken, emitted = through(TapWalker(p), groups, len(expected), stall=stall)
+    expected = [visit for group in groups for visit in visits_of(p, group)]
+    received, taken, emitted = through(Visits(p), groups, len(expected), stall=stall)
     assert_matches(received, expected)
     if stall == "none":
         assert taken[0] == 0 and emitted == list(range(1, len(expected) + 1)), "no gap anywhere"
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_runs_of_a_frame(name):
-    """With the groups that the raster walk gives: lengths, weights and flags are in the program."""
+def test_visits_of_a_frame(name):
+    """With the groups that the group walker gives: weights and flags are in the program."""
     p = program(name)
     walk = walks(p, np.random.default_rng(1), 2)[-1]
-    groups = [{name: value for name, value in group.payload().items() if value is not None}
-              for group in walk.groups]
-    expected = [{name: visit[name] for name in ("weight", "flag", "length", "last", "tag", "need",
-                                                "release") if name in visit}
-                for visit in walk.visits()]
-    if not p.looks_ahead:
-        for visit in expected:
-            visit.pop("flag", None)
-    received, _, _ = through(TapWalker(p), groups, len(expected))
+    expected = walk.visits()
+    received, _, _ = through(Visits(p), [group.payload() for group in walk.groups], len(expected))
     assert_matches(received, expected)

@@ -11,18 +11,21 @@ from bench_helpers import declared_ports, exported_ports
 from engine_bench import beats_of, expected_beats, random_frames
 from sample_programs import program
 
-from hw.engine.address_stage import AddressStage
+from hw.engine.addresses import Addresses
 from hw.engine.cursor import Cursor
 from hw.engine.engine import Engine
+from hw.engine.groups import GroupWalker
 from hw.engine.ingest import Ingest
+from hw.engine.issue_gate import IssueGate
 from hw.engine.issuer import Issuer
+from hw.engine.layouts import Layouts
 from hw.engine.line_buffer import LineBuffer
+from hw.engine.lines import LineWalker
 from hw.engine.loader import Loader, weight_beats
 from hw.engine.look_ahead import LookAhead
 from hw.engine.mac_array import MacArray
 from hw.engine.output import Output
-from hw.engine.pointers import PhasePointer, PositionPointer, RowLedger
-from hw.engine.raster import Raster
+from hw.engine.pipeline_queue import PipelineQueue
 from hw.engine.registers import Registers
 from hw.engine.requantiser import Requantiser
 from hw.engine.rounding import Rounding
@@ -36,10 +39,11 @@ from hw.top import Top
 
 VERSION = {"version": (0, 1, 0), "digest": 7}
 OF_A_PROGRAM = {
-    "AddressStage": AddressStage, "Ingest": Ingest, "LookAhead": LookAhead, "MacArray": MacArray,
-    "Raster": Raster, "Requantiser": Requantiser, "Rounding": Rounding, "Stores": Stores,
-    "TapWalker": TapWalker, "Loader": Loader,
-    "Issuer": lambda p: Issuer(p, credits=8), "Output": lambda p: Output(p, depth=8),
+    "Addresses": Addresses, "GroupWalker": GroupWalker, "Ingest": Ingest, "Issuer": Issuer,
+    "LineWalker": LineWalker, "LookAhead": LookAhead, "Loader": Loader, "MacArray": MacArray,
+    "Requantiser": Requantiser, "Rounding": Rounding, "Stores": Stores, "TapWalker": TapWalker,
+    "PipelineQueue": lambda p: PipelineQueue(Layouts(p).line, latency=3),
+    "IssueGate": lambda p: IssueGate(p, credits=8), "Output": lambda p: Output(p, depth=8),
     "Sequencer": lambda p: Sequencer(p, credits=8),
     "Registers": lambda p: Registers(p, **VERSION), "Engine": lambda p: Engine(p, **VERSION)}
 OTHERS = {
@@ -48,15 +52,11 @@ OTHERS = {
     "WideMultiplier": lambda: WideMultiplier(20, 18),
     "Cursor": lambda: Cursor(words=2, row_words=4, rows=3, px=2),
     "LineBuffer": lambda: LineBuffer(address=unsigned(4), px=2, bits=9, depth=12),
-    "SkidBuffer": lambda: SkidBuffer(unsigned(8)),
-    "PhasePointer": lambda: PhasePointer(shape=unsigned(4), group_sizes=[[1, 2]], row_sizes=[3],
-                                         kinds=(unsigned(1), unsigned(1))),
-    "PositionPointer": lambda: PositionPointer(shape=unsigned(4), pixel_words=2, block_words=1),
-    "RowLedger": lambda: RowLedger(phases=((-1, 0), (0, 1)), height=5, below=unsigned(3))}
+    "SkidBuffer": lambda: SkidBuffer(unsigned(8))}
 COMPONENTS = {name: make for name, make in OTHERS.items()} | {
     f"{name}, {case}": lambda make=make, case=case: make(program(case))
     for name, make in OF_A_PROGRAM.items() for case in ("plain", "skip pixels", "loadable tanh")
-    if not (name == "LookAhead" and case != "skip pixels")
+    if not (name in ("Issuer", "LookAhead") and case != "skip pixels")
     if not (name == "Loader" and case != "loadable tanh")}
 
 
@@ -161,6 +161,7 @@ class Pins:
         ctx.set(dut.s_axi_rready, 1)
         await self.edge(ctx)
         ctx.set(dut.s_axi_arvalid, 0)
+        await self.edge(ctx)
         valid, data, response = await self.edge(ctx, dut.s_axi_rvalid, dut.s_axi_rdata,
                                                 dut.s_axi_rresp)
         assert valid and response == 0

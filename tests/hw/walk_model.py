@@ -10,6 +10,8 @@ from itertools import product
 
 import numpy as np
 
+from hw.engine.layouts import Layouts
+
 
 def matches(seen, expected):
     """Whether all that is expected was seen; a field that the hardware does not have is 0."""
@@ -20,27 +22,92 @@ def matches(seen, expected):
 
 
 def assert_matches(seen, expected):
+    """Fields whose names begin with `_` are for other models."""
     assert len(seen) == len(expected)
     for n, (one, other) in enumerate(zip(seen, expected)):
         for name, value in other.items():
-            assert name == "_at" or matches(one.get(name, 0), value), \
+            assert name[0] == "_" or matches(one.get(name, 0), value), \
                 f"item {n}: {name} is {one.get(name, 0)}, not {value}: {one}, not {other}"
 
 
-class Group:
-    """One group of results: output row n, columns from j on, phase q, channel block b, group g."""
+class Line:
+    """Output row n: position i, phase p."""
 
-    def __init__(self, walk, n, j, q, b, g):
-        program, bank = walk.program, walk.program.bank
-        self.walk, self.n, self.j, self.q, self.b, self.g = walk, n, j, q, b, g
-        self.i, self.p = divmod(n, len(bank.rows))
-        self.dys, self.dxs = bank.rows[self.p], bank.columns[q]
-        self.pixels = walk.out_width - j * len(bank.columns)
-        px = program.folding.px
+    def __init__(self, walk, n):
+        program, px = walk.program, walk.program.folding.px
+        self.walk, self.n = walk, n
+        self.i, self.p = divmod(n, len(program.bank.rows))
+        self.dys = program.bank.rows[self.p]
         self.rows = [t for t, d in enumerate(self.dys) if 0 <= self.i + d < walk.height]
+        self.last = n == walk.out_height - 1
+        phases, layout = program.phases[1], program.layout
+        self.groups = [Group(self, j, q, b, g)
+                       for j in range(0, -(-walk.out_width // phases), px)
+                       for q in range(phases) if px > 1 or j * phases + q < walk.out_width
+                       for b in range(layout.blocks) for g in range(layout.block_outputs)]
+
+    @property
+    def rows_needed(self):
+        """Rows of the frame that must be there: the last line waits for the whole frame."""
+        reach = self.walk.height if self.last else self.i + max(self.dys, default=-1 - self.i) + 1
+        return max(0, min(self.walk.height, reach))
+
+    @property
+    def release(self):
+        """A row goes when no line is left that needs it, once all phases are done with it."""
+        walk, bank = self.walk, self.walk.program.bank
+        lowest = min(d for taps in bank.rows for d in taps)
+
+        def gone(positions):
+            return max(0, min(walk.height, positions + lowest)) if positions else 0
+        if self.last:
+            return {"rows": walk.height - gone(self.i), "frame": 1}
+        done = self.p == len(bank.rows) - 1
+        return {"rows": gone(self.i + 1) - gone(self.i) if done else 0, "frame": 0}
+
+    @property
+    def row_fields(self):
+        """What a line and its groups know of the rows."""
+        walk, bank = self.walk, self.walk.program.bank
+        return {"release": self.release, "row_taps": len(self.rows),
+                "row_tap": sum(map(len, bank.rows[:self.p])) + self.rows[0] if self.rows else None,
+                "slot": (walk.slot + self.i) % walk.program.line_rows}
+
+    def payload(self):
+        """What the line walker says of this line."""
+        walk, program = self.walk, self.walk.program
+        bank, layout = program.bank, program.layout
+        block = program.phases[1] * program.folding.px
+        taps = self.groups[0].taps_before * layout.output_beats
+        line = {**self.row_fields, "first": int(self.n == 0), "last": int(self.last),
+                "need": walk.row_number(self.rows_needed) if self.rows_needed else None,
+                "last_column": walk.width - 1, "out_width": walk.out_width, "bank": walk.bank,
+                "pixels_after": walk.out_width - block, "one_pixel": int(walk.out_width == 1),
+                "one_position": int(walk.out_width <= block),
+                "two_positions": int(walk.out_width <= 2 * block),
+                "row_kind": sorted({len(taps) for taps in bank.rows}).index(len(self.dys)),
+                "row_cut": sum(self.i + d < 0 for d in self.dys) if self.rows else None,
+                "weight": walk.bank * program.steps + taps * layout.block_inputs,
+                "parameters": self.groups[0].tag["parameters"]}
+        if program.looks_ahead:
+            line["flag"] = taps * program.flag_words
+        return line
+
+
+class Group:
+    """One group of results: of a line, columns from j on, phase q, channel block b, group g."""
+
+    def __init__(self, line, j, q, b, g):
+        walk = line.walk
+        program = walk.program
+        self.line, self.walk, self.j, self.q, self.b, self.g = line, walk, j, q, b, g
+        self.dxs = program.bank.columns[q]
+        self.pixels = walk.out_width - j * len(program.bank.columns)
+        px = program.folding.px
         self.columns = [t for t, d in enumerate(self.dxs)
                         if any(0 <= j + lane + d < walk.width for lane in range(px))
                         ] if q < self.pixels else []
+        self.empty = not (line.rows and self.columns)
 
     @property
     def tag(self):
@@ -51,78 +118,111 @@ class Group:
         number = self.b * layout.block_outputs + self.g
         if self.walk.program.bank.per_phase_parameters:
             phases = self.walk.program.phases
-            number += (self.p * phases[1] + self.q) * layout.output_beats
-        first = not any((self.n, self.j, self.q, self.b, self.g))
+            number += (self.line.p * phases[1] + self.q) * layout.output_beats
+        first = not any((self.line.n, self.j, self.q, self.b, self.g))
         return {"beat": int(beat), "first": int(first),
-                "last": int(last), "end": int(last and self.n == self.walk.out_height - 1),
+                "last": int(last), "end": int(last and self.line.last),
                 "bank": self.walk.bank, "parameters": number}
+
+    @property
+    def taps_before(self):
+        """Taps of all phases that are stored before this one."""
+        rows, columns = self.walk.program.bank.rows, self.walk.program.bank.columns
+        return sum(len(rows[p]) * len(columns[q])
+                   for p, q in product(range(len(rows)), range(len(columns)))
+                   if (p, q) < (self.line.p, self.q))
 
     def stored(self, words):
         """Place of what is stored in program order, `words` for a tap, for each tap inside."""
-        rows, columns = self.walk.program.bank.rows, self.walk.program.bank.columns
-        layout = self.walk.program.layout
-        before = sum(len(rows[p]) * len(columns[q]) * layout.output_beats
-                     for p, q in product(range(len(rows)), range(len(columns)))
-                     if (p, q) < (self.p, self.q))
-        before += ((self.b * layout.block_outputs + self.g) * len(self.dys) * len(self.dxs))
+        layout, rows = self.walk.program.layout, self.line.dys
+        before = (self.taps_before * layout.output_beats
+                  + (self.b * layout.block_outputs + self.g) * len(rows) * len(self.dxs))
         return {(y, x): (before + y * len(self.dxs) + x) * words
-                for y in self.rows for x in self.columns}
+                for y in self.line.rows for x in self.columns}
 
+    @property
     def bank_offset(self):
         return self.walk.bank * self.walk.program.steps
 
+    @property
+    def same(self):
+        """What a group and its visits have in common."""
+        program, px = self.walk.program, self.walk.program.folding.px
+        fields = {"tag": self.tag, "slot": self.line.row_fields["slot"], "empty": int(self.empty)}
+        if px > 1:
+            low, high = program.reach[1]
+            fields |= {"left": min(self.j + px - 1, max(1, px - low)),
+                       "right": min(max(self.walk.width - 1 - self.j, low), high + px) - low}
+        return fields
+
+    @property
+    def places(self):
+        """Where the words of this group begin, in a row and in a row of flags."""
+        layout, block = self.walk.program.layout, self.j // self.walk.program.folding.px
+        return (block * layout.input_beats + self.b * layout.block_inputs,
+                (block * layout.blocks + self.b) * self.walk.program.flag_words)
+
     def payload(self):
-        """What the raster walk says of this group."""
-        program, layout = self.walk.program, self.walk.program.layout
-        bank, words = program.bank, layout.block_inputs
-        block = self.j // program.folding.px
-        group = {"tag": self.tag, "release": self.release, "need": self.need,
-                 "slot": (self.walk.slot + self.i) % program.line_rows,
-                 "row_taps": None if not self.columns else len(self.rows),
-                 "column_taps": len(self.columns),
-                 "position": block * layout.input_beats + self.b * words}
-        if self.rows and self.columns:
-            first = self.rows[0], self.columns[0]
-            group |= {
-                "row_tap": sum(map(len, bank.rows[:self.p])) + first[0],
-                "column_tap": sum(map(len, bank.columns[:self.q])) + first[1],
-                "weight": self.bank_offset() + self.stored(words)[first],
-                "weight_row": len(self.dxs) * words}
-            if program.looks_ahead:
-                group |= {"flag": self.stored(program.flag_words)[first],
-                          "flag_row": len(self.dxs) * program.flag_words,
-                          "flag_position": (block * layout.blocks + self.b) * program.flag_words}
+        """What the group walker says of this group."""
+        program, line, bank = self.walk.program, self.line, self.walk.program.bank
+        group = {**self.same, **line.row_fields, "end_of_line": int(self is line.groups[-1]),
+                 "column_taps": len(self.columns), "position": self.places[0]}
+        if program.looks_ahead:
+            group["flag_position"] = self.places[1]
+        if self.empty:
+            return group
+        visits = self.visits()
+        group |= {"column_tap": sum(map(len, bank.columns[:self.q])) + self.columns[0],
+                  "weight": visits[0]["weight"]}
+        if program.looks_ahead:
+            group["flag"] = visits[0]["flag"]
+        if len(line.rows) > 1:
+            end = len(visits) // len(line.rows)  # where the second row of taps begins
+            for name, of in (("next_row", "weight"), ("next_flag_row", "flag")):
+                if of in visits[0]:
+                    group[name] = visits[end][of] - visits[end - 1][of]
         return group
 
     def visits(self):
-        """The taps inside the frame (their flag words), each as the address stage tells them.
+        """The steps of the taps inside the frame, or their flag words; one that is empty if none.
 
-        `_at` is for other models: input row, column of the first lane, channel block, first word.
+        `_place` is what the line buffer is told, `_length` the number of steps, `_at` the input
+        row, the column of the first lane, the channel block and the first word.
         """
-        program, layout = self.walk.program, self.walk.program.layout
-        words = program.flag_words if program.looks_ahead else 1
-        size = program.flag_bits if program.looks_ahead else layout.block_inputs
+        program, layout, bank = self.walk.program, self.walk.program.layout, self.walk.program.bank
+        words = program.flag_words if program.looks_ahead else layout.block_inputs
+        size = program.flag_bits if program.looks_ahead else 1
         weights, flags = self.stored(layout.block_inputs), self.stored(program.flag_words)
+        start = [sum(map(len, phases[:n])) for phases, n in (
+            (bank.rows, self.line.p), (bank.columns, self.q))]
         found = []
-        for y, x, word in product(self.rows, self.columns, range(words)):
-            visit = {"weight": self.bank_offset() + weights[y, x] + word * size,
-                     "length": min(size, layout.block_inputs - word * size), "last": 0,
-                     "tag": self.tag, "release": {"rows": 0, "frame": 0}, "need": 0,
-                     "_at": (self.i + self.dys[y], self.j + self.dxs[x], self.b, word * size),
-                     **self._places(y, x, word, size)}
+        for y, x, word in product(self.line.rows, self.columns, range(words)):
+            visit = {**self.same, "row_tap": start[0] + y, "column_tap": start[1] + x,
+                     "position": self.places[0] + word * size,
+                     "weight": self.bank_offset + weights[y, x] + word * size,
+                     "_length": min(size, layout.block_inputs - word * size),
+                     "_at": (self.line.i + self.line.dys[y], self.j + self.dxs[x], self.b,
+                             word * size),
+                     "_place": self._places(y, x, word, size)}
             if program.looks_ahead:
-                visit["flag"] = flags[y, x] + word
+                visit |= {"flag": flags[y, x] + word, "flag_position": self.places[1] + word,
+                          "short": int(word == words - 1)}
             found.append(visit)
-        found = found or [{"tag": self.tag, "length": 0}]
-        found[0]["need"] = self.need
-        found[-1] |= {"last": 1, "release": self.release}
+        found = found or [{**self.same, "_length": 0, "_place": {"lanes": 0}}]
+        for n, visit in enumerate(found):
+            first, last = n == 0, n == len(found) - 1
+            end = last and self is self.line.groups[-1]
+            visit |= {"first": int(first), "last": int(last),
+                      "release": self.line.release if end else {"rows": 0, "frame": 0}}
+            if not program.looks_ahead:
+                visit["needs_credit"] = int(first and self.tag["beat"])
         return found
 
     def _places(self, y, x, word, size):
         """Addresses of the lanes inside the frame, by definition of the line buffer."""
         program, layout = self.walk.program, self.walk.program.layout
         px = program.folding.px
-        slot = (self.walk.slot + self.i + self.dys[y]) % program.line_rows
+        slot = (self.walk.slot + self.line.i + self.line.dys[y]) % program.line_rows
         lines, flag_lines, lanes, first = {}, {}, 0, self.j + self.dxs[x]
         for lane in range(px):
             column = first + lane
@@ -141,7 +241,7 @@ class Group:
 
 
 class Walk:
-    """All groups of one frame, in order.
+    """All lines of one frame, and their groups, in order.
 
     Parameters
     ----------
@@ -150,52 +250,33 @@ class Walk:
         Of the input frame.
     slot, bank : int
         Row of the circle in which the frame begins; bank of its weights.
+    begin : int
+        Rows of the frames before.
     """
 
-    def __init__(self, program, height, width, slot=0, bank=0):
+    def __init__(self, program, height, width, slot=0, bank=0, begin=0):
         self.program, self.height, self.width = program, height, width
-        self.slot, self.bank = slot, bank
+        self.slot, self.bank, self.begin = slot, bank, begin
         self.out_height, self.out_width = program.layer.output_size(height, width)
+
+    def row_number(self, row):
+        """The number of a row of this frame, as the hardware counts."""
+        return (self.begin + row) % (1 << Layouts(self.program).row_number.width)
 
     @property
     def frame(self):
         """What the input side says of the frame."""
         return {"last_row": self.height - 1, "last_column": self.width - 1,
                 "out_height": self.out_height, "out_width": self.out_width,
-                "slot": self.slot, "bank": self.bank}
+                "end": self.row_number(self.height), "slot": self.slot, "bank": self.bank}
 
     @cached_property
-    def groups(self):
-        px, phases = self.program.folding.px, self.program.phases[1]
-        layout = self.program.layout
-        lines = [[Group(self, n, j, q, b, g)
-                  for j in range(0, -(-self.out_width // phases), px)
-                  for q in range(phases) if px > 1 or j * phases + q < self.out_width
-                  for b in range(layout.blocks) for g in range(layout.block_outputs)]
-                 for n in range(self.out_height)]
-        self._count_rows(lines)
-        return sum(lines, [])
+    def lines(self):
+        return [Line(self, n) for n in range(self.out_height)]
 
-    def _count_rows(self, lines):
-        """The rows that each line needs first, and needs last: a row goes when no line is left."""
-        height, bank = self.height, self.program.bank
-        lowest = min(d for taps in bank.rows for d in taps)
-        needed = released = 0
-        for n, groups in enumerate(lines):
-            i, p = divmod(n, len(bank.rows))
-            reaches = min(max([i + d + 1 for d in bank.rows[p]], default=0), height)
-            need = height if n == self.out_height - 1 else max(needed, reaches)
-            release = released
-            if p == len(bank.rows) - 1:
-                release = max(released, min(i + 1 + lowest, need))
-            if n == self.out_height - 1:
-                release = height
-            for group in groups:
-                group.need, group.release = 0, {"rows": 0, "frame": 0}
-            groups[0].need = need - needed
-            groups[-1].release = {"rows": release - released,
-                                  "frame": int(n == self.out_height - 1)}
-            needed, released = need, release
+    @property
+    def groups(self):
+        return [group for line in self.lines for group in line.groups]
 
     def visits(self):
         return [visit for group in self.groups for visit in group.visits()]
@@ -205,9 +286,10 @@ class Walk:
         found = []
         for group in self.groups:
             steps = [{"weight": visit["weight"] + n,
-                      "lines": {k: a + n for k, a in visit["lines"].items()},
-                      "mac": {"rotate": visit["rotate"], "lanes": visit["lanes"]}}
-                     for visit in group.visits() for n in range(visit["length"]) if live(visit, n)]
+                      "lines": {k: a + n for k, a in visit["_place"]["lines"].items()},
+                      "mac": {name: visit["_place"][name] for name in ("rotate", "lanes")}}
+                     for visit in group.visits() for n in range(visit["_length"])
+                     if live(visit, n)]
             steps = steps or [{"mac": {"lanes": 0}}]
             for n, step in enumerate(steps):
                 step["mac"] |= {"tag": group.tag, "first": int(n == 0),
@@ -226,11 +308,16 @@ def sizes(program, rng, count=3):
     return np.array(found)[:count].tolist()
 
 
+def follow(program, sizes, bank=lambda number: number % 2):
+    """Frames of these sizes that follow each other, `bank` of each where there are two."""
+    found, rows = [], 0
+    for number, (height, width) in enumerate(sizes):
+        found.append(Walk(program, height, width, rows % program.line_rows,
+                          bank(number) if program.loadable else 0, rows))
+        rows += height
+    return found
+
+
 def walks(program, rng, count=3):
     """Frames that follow each other."""
-    slot, found = 0, []
-    for height, width in sizes(program, rng, count):
-        bank = int(rng.integers(2)) if program.loadable else 0
-        found.append(Walk(program, height, width, slot, bank))
-        slot = (slot + height) % program.line_rows
-    return found
+    return follow(program, sizes(program, rng, count), lambda number: int(rng.integers(2)))

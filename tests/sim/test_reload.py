@@ -10,6 +10,8 @@ from sim.compiled import CompiledModel
 LAYER = {"cin": 3, "cout": 2, "k": 4, "s": 2, "pi": 1, "po": 2, "height": 5, "width": 5,
          "loadable": True}
 
+SETTLED = 8  # cycles until the status register tells what the streams have done
+
 
 def other_tensors(design, seed):
     rng = np.random.default_rng(seed)
@@ -26,6 +28,7 @@ def beats_of(design, tensors):
 
 
 def status(model, design):
+    model.idle(SETTLED)
     return model.read({r.name: r.address for r in design.manifest.registers}["status"])
 
 

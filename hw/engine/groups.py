@@ -1,0 +1,275 @@
+"""Walks the groups of results of each output row, and finds their taps and addresses."""
+
+from amaranth.hdl import Module, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from .delay import delay
+from .layouts import Layouts, bank_of, up_to
+from .lookup import clamp, lookup, reaches, table
+from .pipeline_queue import PipelineQueue
+from .tap_tables import TapTables
+
+__all__ = ["GroupWalker"]
+
+
+class GroupWalker(wiring.Component):
+    """Turns a line into its groups of results, one each cycle, in the order of `hw.program`.
+
+    The walk itself only counts; what follows from the counts is found in a pipeline that never
+    stalls, since the walk goes on only while there is room for its groups in a queue at the end.
+
+    Latency: a group is offered 7 cycles after its line. There is no gap between groups, nor
+    between lines.
+
+    Parameters
+    ----------
+    program : Program
+
+    Members
+    -------
+    i
+        Lines.
+    o
+        Groups.
+    """
+
+    def __init__(self, program):
+        self._program = program
+        self._layouts = layouts = Layouts(program)
+        self._taps = TapTables(program.bank.columns)
+        self._row_kinds = sorted({len(taps) for taps in program.bank.rows})
+        super().__init__({"i": In(stream.Signature(layouts.line)),
+                          "o": Out(stream.Signature(layouts.group))})
+
+    def elaborate(self, platform):
+        m = Module()
+        busy, room, advance, load = (Signal(name=name) for name in (
+            "busy", "room", "advance", "load"))
+        line = Signal(self._layouts.line)
+        here, first, after, following = (Signal(self._place, name=name) for name in (
+            "here", "first", "after", "following"))
+        ends = Signal(data.StructLayout({name: 1 for name in ("block", "position", "line")}))
+        m.d.comb += [advance.eq(busy & room), self.i.ready.eq(~busy | (advance & ends.line)),
+                     load.eq(self.i.valid & self.i.ready)]
+        with m.If(self.i.ready):
+            m.d.sync += busy.eq(self.i.valid)
+        with m.If(load):
+            m.d.sync += line.eq(self.i.payload)
+            m.d.comb += following.eq(first)
+        with m.Else():
+            m.d.comb += following.eq(after)
+        m.d.comb += following.first.eq(load & self.i.payload.first)
+        self._begin(m, first, self.i.payload)
+        self._advance(m, here, after, ends, line)
+        with m.If(load | advance):
+            block = following.last_group & following.last_block
+            position = block & following.last_phase
+            m.d.sync += [here.eq(following), ends.block.eq(block), ends.position.eq(position),
+                         ends.line.eq(position & following.last_position)]
+        m.submodules.queue = queue = PipelineQueue(self._layouts.group, latency=self._PIPELINE)
+        m.d.comb += [room.eq(queue.room), queue.enter.eq(advance),
+                     queue.i.eq(self._find(m, line, here, ends))]
+        connect(m, queue.o, flipped(self.o))
+        return m
+
+    @property
+    def _pointers(self):
+        """{name: words of one tap} of what is stored in the order of the walk."""
+        program = self._program
+        return {"weight": program.layout.block_inputs,
+                **({"flag": program.flag_words} if program.looks_ahead else {})}
+
+    @property
+    def _positions(self):
+        """{name: words of one block of channels} of the places in a row of the line buffer."""
+        program = self._program
+        return {"position": program.layout.block_inputs,
+                **({"flag_position": program.flag_words} if program.looks_ahead else {})}
+
+    @property
+    def _place(self):
+        """Where the walk is: group, block of channels, column phase, distances to the edges."""
+        program, layouts = self._program, self._layouts
+        line, layout, px = layouts.line.members, program.layout, program.folding.px
+        # where the block of channels begins, and the pixels of this position and of the next one
+        names = {f"{name}{of}": layouts.group[name].shape for name in self._positions
+                 for of in ("", "_column", "_next")}
+        return data.StructLayout({
+            "first": 1, "last_group": 1, "last_block": 1, "last_phase": 1, "last_position": 1,
+            "next_is_last": 1,
+            "g": up_to(layout.block_outputs - 1), "b": up_to(layout.blocks - 1),
+            "q": up_to(program.phases[1] - 1), "kind": up_to(len(self._taps.sizes) - 1),
+            "left": layouts.left, "pixels_left": line["out_width"],
+            "pixels_after": line["pixels_after"],
+            # the last output may lie beyond the last input
+            "right": signed(max(line["last_column"].width, line["out_width"].width,
+                                up_to(px).width) + 2),
+            "parameters": line["parameters"],
+            **{name: line[name] for name in self._pointers},
+            **names,
+        })
+
+    def _begin(self, m, following, line):
+        """Go to the first group of a line."""
+        program, px = self._program, self._program.folding.px
+        layout = program.layout
+        m.d.comb += [
+            following.left.eq(px - 1),
+            following.right.eq(line.last_column), following.g.eq(0),
+            following.last_group.eq(layout.block_outputs == 1), following.b.eq(0),
+            following.last_block.eq(layout.blocks == 1), following.q.eq(0),
+            following.kind.eq(self._kind(0)), following.pixels_left.eq(line.out_width),
+            following.last_phase.eq(self._is_last_phase(0, line.one_pixel)),
+            following.pixels_after.eq(line.pixels_after),
+            following.last_position.eq(line.one_position),
+            following.next_is_last.eq(line.two_positions),
+            following.parameters.eq(line.parameters),
+            *[following[name].eq(line[name]) for name in self._pointers],
+            *[following[f"{name}{of}"].eq(0) for name in self._positions
+              for of in ("", "_column")],
+            *[following[f"{name}_next"].eq(layout.blocks * words)
+              for name, words in self._positions.items()],
+        ]
+
+    def _kind(self, phase):
+        return self._taps.sizes.index(len(self._program.bank.columns[phase]))
+
+    def _is_last_phase(self, phase, last_pixel):
+        """Whether a phase is the last one of its position; `last_pixel`, it has no other pixel."""
+        last = phase == self._program.phases[1] - 1
+        # wider blocks visit all phases, so that they take as long as their output
+        return last | last_pixel if self._program.folding.px == 1 else last
+
+    def _advance(self, m, here, following, ends, line):
+        """Go to the next group."""
+        program, px = self._program, self._program.folding.px
+        layout, block, taps = program.layout, program.phases[1] * px, self._taps
+        m.d.comb += [following.eq(here), following.g.eq(here.g + 1),
+                     following.parameters.eq(here.parameters + 1),
+                     following.last_group.eq(here.g + 2 >= layout.block_outputs)]
+        kinds = [self._kind((q + 1) % program.phases[1]) for q in range(program.phases[1])]
+        next_kind = lookup(m, here.q, kinds, name="next_kind")
+        for name, words in self._pointers.items():
+            size = table(m, here.kind, line.row_kind, [[x * y * words for y in self._row_kinds]
+                                                       for x in taps.sizes], name=f"{name}_size")
+            m.d.comb += following[name].eq(here[name] + size)
+        with m.If(here.last_group):
+            m.d.comb += [following.g.eq(0), following.last_group.eq(layout.block_outputs == 1),
+                         following.b.eq(here.b + 1),
+                         following.last_block.eq(here.b + 2 >= layout.blocks)]
+            for name, words in self._positions.items():
+                m.d.comb += following[name].eq(here[name] + words)
+        with m.If(ends.block):
+            m.d.comb += [
+                following.b.eq(0), following.last_block.eq(layout.blocks == 1),
+                following.q.eq(here.q + 1),
+                following.kind.eq(next_kind),
+                following.last_phase.eq((here.q + 2 == program.phases[1]) | (
+                    (px == 1) & here.last_position & (here.pixels_left == here.q + 2))),
+                *[following[name].eq(here[f"{name}_column"]) for name in self._positions],
+            ]
+            if not program.bank.per_phase_parameters:
+                m.d.comb += following.parameters.eq(line.parameters)
+        with m.If(ends.position):
+            m.d.comb += [
+                following.q.eq(0), following.kind.eq(self._kind(0)),
+                following.last_phase.eq(self._is_last_phase(0, here.pixels_after == 1)),
+                following.right.eq(here.right - px), following.pixels_left.eq(here.pixels_after),
+                following.pixels_after.eq(here.pixels_after - block),
+                following.last_position.eq(here.next_is_last),
+                following.next_is_last.eq(~reaches(here.pixels_after, 2 * block + 1)),
+                following.parameters.eq(line.parameters), *[following[name].eq(line[name])
+                                                       for name in self._pointers],
+            ]
+            for name, words in self._positions.items():
+                column = here[f"{name}_next"]
+                m.d.comb += [following[name].eq(column), following[f"{name}_column"].eq(column),
+                             following[f"{name}_next"].eq(column + layout.blocks * words)]
+            with m.If(here.left < max(1, px - program.reach[1][0])):
+                m.d.comb += following.left.eq(here.left + px)
+
+    _PIPELINE = 4  # cycles from the counts to the group
+
+    def _find(self, m, line, here, ends):
+        """The group of these counts, `_PIPELINE` cycles later."""
+        group, taps, px = Signal(self._layouts.group), self._taps, self._program.folding.px
+
+        def later(value, cycles, name):
+            return delay(m, value, cycles, name=name)
+
+        for name in ("row_tap", "row_taps", "slot", "release"):
+            m.d.comb += group[name].eq(later(line[name], 4, name))
+        for name in self._positions:
+            m.d.comb += group[name].eq(later(here[name], 4, name))
+        m.d.comb += [group.end_of_line.eq(later(ends.line, 4, "end_of_line")),
+                     group.tag.eq(later(self._tag(m, line, here, ends), 3, "tag"))]
+        # first cycle
+        cut = later(taps.cut(m, here.q, here.left, name="cut"), 1, "cut")
+        start = later(taps.start(m, here.q, name="start"), 1, "start")
+        after = taps.after(m, here.right, name="after")
+        phase, kind, row_kind, row_cut = (
+            later(value, 1, name) for value, name in (
+                (here.q, "phase"), (here.kind, "kind"), (line.row_kind, "row_kind"),
+                (line.row_cut, "row_cut")))
+        present = later((here.pixels_left > here.q) if px > 1 else (here.q == here.q), 1, "present")
+        # second cycle
+        first = Signal.like(group.column_tap)
+        m.d.comb += first.eq(start + cut)
+        m.d.comb += group.column_tap.eq(later(first, 3, "first"))
+        inside = later(taps.inside(m, phase, after, name="inside"), 1, "inside")
+        # third cycle
+        cut_2, present_2 = later(cut, 1, "cut"), later(present, 1, "present")
+        count = Signal.like(group.column_taps)
+        with m.If(present_2 & (inside > cut_2)):
+            m.d.comb += count.eq(inside - cut_2)
+        count = later(count, 1, "count")
+        # fourth cycle
+        m.d.comb += group.column_taps.eq(later(count, 1, "count"))
+        m.d.comb += group.empty.eq(later((count == 0) | (later(line.row_taps, 3, "rows") == 0), 1,
+                                         "empty"))
+        for name, words in self._pointers.items():
+            self._find_words(m, name, words, group, here, cut, kind, row_cut, count)
+        if px > 1:
+            m.d.comb += [group.left.eq(later(here.left, 4, "left")),
+                         group.right.eq(later(self._right(m, here), 3, "right"))]
+        return group
+
+    def _find_words(self, m, name, words, group, here, cut, kind, row_cut, count):
+        """Where what is stored for a group begins, and how far it is to the next row of taps."""
+        taps, program = self._taps, self._program
+        most = max(taps.sizes)
+        rows = delay(m, table(m, kind, row_cut, [
+            [y * x * words for y in range(self._layouts.most_row_cut + 1)] for x in taps.sizes],
+            name=f"{name}_rows"), 1, name=f"{name}_rows")
+        columns = delay(m, lookup(m, cut, [n * words for n in range(most + 1)],
+                                  name=f"{name}_columns"), 1, name=f"{name}_columns")
+        offset = delay(m, rows + columns, 1, name=f"{name}_offset")
+        m.d.comb += group[name].eq(delay(
+            m, (delay(m, here[name], 3, name=name) + offset)[:len(group[name])], 1,
+            name=f"{name}_first"))
+        last = 1
+        if name == "weight" and program.looks_ahead:
+            last = words - program.flag_bits * (program.flag_words - 1)
+        skipped = table(m, delay(m, kind, 2, name="kind"), count, [
+            [max(0, x - n) * words + last for n in range(most + 1)] for x in taps.sizes],
+            name=f"{name}_skipped")
+        m.d.comb += group["next_row" if name == "weight" else "next_flag_row"].eq(
+            delay(m, skipped, 1, name=f"{name}_skipped"))
+
+    def _tag(self, m, line, here, ends):
+        """The tag of a group, a cycle later."""
+        px = self._program.folding.px
+        tag, q_px = Signal(self._layouts.tag), here.q * px
+        beat, last = Signal(), Signal()
+        m.d.comb += [beat.eq(here.pixels_left > q_px),
+                     last.eq(ends.block & beat & (here.pixels_left <= q_px + px))]
+        m.d.sync += [tag.first.eq(here.first), tag.beat.eq(beat), tag.last.eq(last),
+                     tag.end.eq(last & line.last), tag.parameters.eq(here.parameters),
+                     *[bank.eq(line.bank) for bank in bank_of(tag)]]
+        return tag
+
+    def _right(self, m, here):
+        """Columns to the right edge from the leftmost tap, at most what matters, a cycle later."""
+        low, high = self._program.reach[1]
+        return clamp(m, here.right, low, high + self._program.folding.px, name="right")

@@ -1,0 +1,71 @@
+"""The queue at the end of a pipeline that never stalls."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .delay import delay
+
+__all__ = ["PipelineQueue"]
+
+
+class PipelineQueue(wiring.Component):
+    """Takes whatever leaves a pipeline, and tells its entrance whether there will be room.
+
+    So no register of the pipeline needs an enable, and no `ready` passes through it. One item each
+    cycle; it is offered 2 cycles after it has left the pipeline.
+
+    Parameters
+    ----------
+    shape : ShapeLike
+        Payload.
+    latency : int
+        Cycles of the pipeline.
+
+    Members
+    -------
+    room
+        An item may enter the pipeline.
+    enter
+        One does; only if there is room.
+    i
+        What leaves the pipeline, `latency` cycles after it entered.
+    o
+        Stream.
+    """
+
+    DEPTH = 16  # more than the cycles from a place that is free again to the item that takes it
+
+    def __init__(self, shape, *, latency):
+        self._shape, self._latency = shape, latency
+        super().__init__({"room": Out(1), "enter": In(1), "i": In(shape),
+                          "o": Out(stream.Signature(shape))})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.items = items = memory.Memory(
+            shape=self._shape.size, depth=self.DEPTH, init=[], attrs={"no_rw_check": 1})
+        put, get = items.write_port(), items.read_port()
+        fetch = Signal()
+        left = delay(m, self.o.valid & self.o.ready, 1, name="left")
+        m.d.comb += [
+            put.en.eq(delay(m, self.enter, self._latency, name="enter")), put.data.eq(self.i),
+            self.room.eq(self._some(m, left, self.enter, "places", init=self.DEPTH)),
+            fetch.eq(self._some(m, put.en, fetch, "waiting", init=0)
+                     & (~self.o.valid | self.o.ready)),
+            get.en.eq(fetch), self.o.payload.eq(self._shape(get.data)),
+        ]
+        m.d.sync += [put.addr.eq(put.addr + put.en), get.addr.eq(get.addr + fetch),
+                     self.o.valid.eq(fetch | (self.o.valid & ~self.o.ready))]
+        return m
+
+    def _some(self, m, more, less, name, *, init):
+        """Whether a count, from which the late signal `less` takes one, is not zero."""
+        count = Signal(range(self.DEPTH + 1), init=init, name=name)
+        total = Signal.like(count, name=f"{name}_total")
+        some = Signal(init=init != 0, name=f"{name}_some")
+        m.d.comb += total.eq(count + more)
+        # both outcomes are compared, so that the choice is late
+        m.d.sync += [count.eq(count + (more - less)),
+                     some.eq(Mux(less, total[1:].any(), total.any()))]
+        return some

@@ -1,0 +1,56 @@
+"""Which taps of a phase are inside the frame, as small tables of the distances to its edges."""
+
+from .lookup import clamp, lookup, table
+
+__all__ = ["TapTables"]
+
+
+class TapTables:
+    """The taps of all phases of one axis, one after the other, each phase in ascending order.
+
+    Those inside the frame are a first one and a count: `cut` lie before its beginning, and
+    `inside` is where those beyond its end begin. Distances are limited to what matters.
+
+    Parameters
+    ----------
+    phases : tuple of tuple of int
+        Offsets of the taps of each phase.
+
+    Attributes
+    ----------
+    most : int
+        From this distance on, no tap lies before the beginning.
+    sizes : list of int
+        Numbers of taps that phases have; a *kind* is an index into it.
+    """
+
+    def __init__(self, phases):
+        self._phases = phases
+        offsets = [d for taps in phases for d in taps]
+        self.most = max(1, -min(offsets))
+        self._low, self._high = min(0, *offsets) - 1, max(0, *offsets)
+        self.sizes = sorted({len(taps) for taps in phases})
+
+    def start(self, m, phase, *, name):
+        """Number of the first tap of a phase."""
+        starts = [sum(map(len, self._phases[:n])) for n in range(len(self._phases))]
+        return lookup(m, phase, starts, name=name)
+
+    def kind(self, m, phase, *, name):
+        """Which of `sizes` a phase has."""
+        return lookup(m, phase, [self.sizes.index(len(taps)) for taps in self._phases], name=name)
+
+    def cut(self, m, phase, before, *, name):
+        """Taps before the beginning, `before` positions away (0..most)."""
+        return table(m, phase, before, [[sum(d < -n for d in taps) for n in range(self.most + 1)]
+                                        for taps in self._phases], name=name)
+
+    def after(self, m, distance, *, name):
+        """A distance to the end, limited to what `inside` wants to know, a cycle later."""
+        return clamp(m, distance, self._low, self._high, name=name)
+
+    def inside(self, m, phase, after, *, name):
+        """Taps that do not lie beyond the end, by what `after` made of the distance."""
+        return table(m, phase, after, [[sum(d <= n for d in taps)
+                                        for n in range(self._low, self._high + 1)]
+                                       for taps in self._phases], name=name)
