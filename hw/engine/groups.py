@@ -1,6 +1,6 @@
 """Walks the groups of results of each output row, and finds their taps and addresses."""
 
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -110,25 +110,25 @@ class GroupWalker(wiring.Component):
             **names,
         })
 
-    def _begin(self, m, following, line):
+    def _begin(self, m, first, line):
         """Go to the first group of a line."""
         program, px = self._program, self._program.folding.px
         layout = program.layout
         m.d.comb += [
-            following.left.eq(px - 1),
-            following.right.eq(line.last_column), following.g.eq(0),
-            following.last_group.eq(layout.block_outputs == 1), following.b.eq(0),
-            following.last_block.eq(layout.blocks == 1), following.q.eq(0),
-            following.kind.eq(self._kind(0)), following.pixels_left.eq(line.out_width),
-            following.last_phase.eq(self._is_last_phase(0, line.one_pixel)),
-            following.pixels_after.eq(line.pixels_after),
-            following.last_position.eq(line.one_position),
-            following.next_is_last.eq(line.two_positions),
-            following.parameters.eq(line.parameters),
-            *[following[name].eq(line[name]) for name in self._pointers],
-            *[following[f"{name}{of}"].eq(0) for name in self._positions
+            first.left.eq(px - 1),
+            first.right.eq(line.last_column), first.g.eq(0),
+            first.last_group.eq(layout.block_outputs == 1), first.b.eq(0),
+            first.last_block.eq(layout.blocks == 1), first.q.eq(0),
+            first.kind.eq(self._kind(0)), first.pixels_left.eq(line.out_width),
+            first.last_phase.eq(self._is_last_phase(0, line.one_pixel)),
+            first.pixels_after.eq(line.pixels_after),
+            first.last_position.eq(line.one_position),
+            first.next_is_last.eq(line.two_positions),
+            first.parameters.eq(line.parameters),
+            *[first[name].eq(line[name]) for name in self._pointers],
+            *[first[f"{name}{of}"].eq(0) for name in self._positions
               for of in ("", "_column")],
-            *[following[f"{name}_next"].eq(layout.blocks * words)
+            *[first[f"{name}_next"].eq(layout.blocks * words)
               for name, words in self._positions.items()],
         ]
 
@@ -141,53 +141,53 @@ class GroupWalker(wiring.Component):
         # wider blocks visit all phases, so that they take as long as their output
         return last | last_pixel if self._program.folding.px == 1 else last
 
-    def _advance(self, m, here, following, ends, line):
+    def _advance(self, m, here, after, ends, line):
         """Go to the next group."""
         program, px = self._program, self._program.folding.px
         layout, block, taps = program.layout, program.phases[1] * px, self._taps
-        m.d.comb += [following.eq(here), following.g.eq(here.g + 1),
-                     following.parameters.eq(here.parameters + 1),
-                     following.last_group.eq(here.g + 2 >= layout.block_outputs)]
+        m.d.comb += [after.eq(here), after.g.eq(here.g + 1),
+                     after.parameters.eq(here.parameters + 1),
+                     after.last_group.eq(here.g + 2 >= layout.block_outputs)]
         kinds = [self._kind((q + 1) % program.phases[1]) for q in range(program.phases[1])]
         next_kind = lookup(m, here.q, kinds, name="next_kind")
         for name, words in self._pointers.items():
             size = table(m, here.kind, line.row_kind, [[x * y * words for y in self._row_kinds]
                                                        for x in taps.sizes], name=f"{name}_size")
-            m.d.comb += following[name].eq(here[name] + size)
+            m.d.comb += after[name].eq(here[name] + size)
         with m.If(here.last_group):
-            m.d.comb += [following.g.eq(0), following.last_group.eq(layout.block_outputs == 1),
-                         following.b.eq(here.b + 1),
-                         following.last_block.eq(here.b + 2 >= layout.blocks)]
+            m.d.comb += [after.g.eq(0), after.last_group.eq(layout.block_outputs == 1),
+                         after.b.eq(here.b + 1),
+                         after.last_block.eq(here.b + 2 >= layout.blocks)]
             for name, words in self._positions.items():
-                m.d.comb += following[name].eq(here[name] + words)
+                m.d.comb += after[name].eq(here[name] + words)
         with m.If(ends.block):
             m.d.comb += [
-                following.b.eq(0), following.last_block.eq(layout.blocks == 1),
-                following.q.eq(here.q + 1),
-                following.kind.eq(next_kind),
-                following.last_phase.eq((here.q + 2 == program.phases[1]) | (
+                after.b.eq(0), after.last_block.eq(layout.blocks == 1),
+                after.q.eq(here.q + 1),
+                after.kind.eq(next_kind),
+                after.last_phase.eq((here.q + 2 == program.phases[1]) | (
                     (px == 1) & here.last_position & (here.pixels_left == here.q + 2))),
-                *[following[name].eq(here[f"{name}_column"]) for name in self._positions],
+                *[after[name].eq(here[f"{name}_column"]) for name in self._positions],
             ]
             if not program.bank.per_phase_parameters:
-                m.d.comb += following.parameters.eq(line.parameters)
+                m.d.comb += after.parameters.eq(line.parameters)
         with m.If(ends.position):
             m.d.comb += [
-                following.q.eq(0), following.kind.eq(self._kind(0)),
-                following.last_phase.eq(self._is_last_phase(0, here.pixels_after == 1)),
-                following.right.eq(here.right - px), following.pixels_left.eq(here.pixels_after),
-                following.pixels_after.eq(here.pixels_after - block),
-                following.last_position.eq(here.next_is_last),
-                following.next_is_last.eq(~reaches(here.pixels_after, 2 * block + 1)),
-                following.parameters.eq(line.parameters), *[following[name].eq(line[name])
+                after.q.eq(0), after.kind.eq(self._kind(0)),
+                after.last_phase.eq(self._is_last_phase(0, here.pixels_after == 1)),
+                after.right.eq(here.right - px), after.pixels_left.eq(here.pixels_after),
+                after.pixels_after.eq(here.pixels_after - block),
+                after.last_position.eq(here.next_is_last),
+                after.next_is_last.eq(~reaches(here.pixels_after, 2 * block + 1)),
+                after.parameters.eq(line.parameters), *[after[name].eq(line[name])
                                                        for name in self._pointers],
             ]
             for name, words in self._positions.items():
                 column = here[f"{name}_next"]
-                m.d.comb += [following[name].eq(column), following[f"{name}_column"].eq(column),
-                             following[f"{name}_next"].eq(column + layout.blocks * words)]
+                m.d.comb += [after[name].eq(column), after[f"{name}_column"].eq(column),
+                             after[f"{name}_next"].eq(column + layout.blocks * words)]
             with m.If(here.left < max(1, px - program.reach[1][0])):
-                m.d.comb += following.left.eq(here.left + px)
+                m.d.comb += after.left.eq(here.left + px)
 
     _PIPELINE = 4  # cycles from the counts to the group
 
@@ -212,22 +212,28 @@ class GroupWalker(wiring.Component):
             later(value, 1, name) for value, name in (
                 (here.q, "phase"), (here.kind, "kind"), (line.row_kind, "row_kind"),
                 (line.row_cut, "row_cut")))
-        present = later((here.pixels_left > here.q) if px > 1 else (here.q == here.q), 1, "present")
+        present = later(here.pixels_left > here.q, 2, "present") if px > 1 else 1
         # second cycle
         first = Signal.like(group.column_tap)
         m.d.comb += first.eq(start + cut)
         m.d.comb += group.column_tap.eq(later(first, 3, "first"))
         inside = later(taps.inside(m, phase, after, name="inside"), 1, "inside")
         # third cycle
-        cut_2, present_2 = later(cut, 1, "cut"), later(present, 1, "present")
+        cut_2 = later(cut, 1, "cut")
         count = Signal.like(group.column_taps)
-        with m.If(present_2 & (inside > cut_2)):
+        with m.If((inside > cut_2) & present):
             m.d.comb += count.eq(inside - cut_2)
         count = later(count, 1, "count")
         # fourth cycle
         m.d.comb += group.column_taps.eq(later(count, 1, "count"))
-        m.d.comb += group.empty.eq(later((count == 0) | (later(line.row_taps, 3, "rows") == 0), 1,
-                                         "empty"))
+        rows, empty = later(line.row_taps, 3, "rows"), Signal()
+        words = self._program.flag_words if self._program.looks_ahead else \
+            self._program.layout.block_inputs
+        m.d.comb += [
+            empty.eq((count == 0) | (rows == 0)), group.empty.eq(later(empty, 1, "empty")),
+            group.last.eq(later(Cat(empty | (words == 1), empty | (count == 1),
+                                    empty | (rows == 1)), 1, "last")),
+        ]
         for name, words in self._pointers.items():
             self._find_words(m, name, words, group, here, cut, kind, row_cut, count)
         if px > 1:

@@ -35,7 +35,8 @@ class Layouts:
         makes an output beat; `first`, `last` and `end`, start of frame, end of line and end of
         frame on that beat; `bank` and `parameters`, the set of requantisation constants.
     group
-        One group of results: which taps are inside the frame, and where they begin.
+        One group of results: which taps are inside the frame, and where they begin; `last`,
+        whether its first word, column and row of taps are the last ones.
     visit
         One tap of a group (or one flag word of it): one step, or those that are judged at once.
     place
@@ -116,7 +117,7 @@ class Layouts:
         return data.StructLayout({
             "tag": self.tag, **self._row_fields, "end_of_line": 1,
             "column_tap": up_to(sum(map(len, columns))),
-            "column_taps": up_to(max(map(len, columns))), "empty": 1,
+            "column_taps": up_to(max(map(len, columns))), "empty": 1, "last": 3,
             "position": self.position(layout.block_inputs),
             "weight": self.weight_address, "next_row": up_to(program.steps),
             **({"left": self.left, "right": self.right} if program.folding.px > 1 else {}),

@@ -121,8 +121,8 @@ class LineWalker(wiring.Component):
         row_tap, needed = Signal.like(line.row_tap), Signal.like(line.need)
         m.d.comb += [row_tap.eq(start + cut),
                      needed.eq(end - Mux((lacking < 0) | last, 0, lacking))]
-        inside, cut_2 = later(taps.inside(m, phase, after, name="inside"), 1, "inside"), later(
-            cut, 1, "cut")
+        inside = later(taps.inside(m, phase, after, name="inside"), 1, "inside")
+        cut_2 = later(cut, 1, "cut")
         keeps = Signal.like(line.release.rows)
         with m.If((after_this < 0) | last):
             m.d.comb += keeps.eq(0)
@@ -133,8 +133,8 @@ class LineWalker(wiring.Component):
         keeps, height = later(keeps, 1, "keeps"), later(height, 1, "height")
         # third cycle: `kept` rows are those that the lines so far have left in the buffer
         kept, row_taps = Signal.like(keeps), Signal.like(line.row_taps)
-        first, hands_back = later(here.first, 2, "first"), later(here.last_phase | here.last, 2,
-                                                                 "hands_back")
+        first = later(here.first, 2, "first")
+        hands_back = later(here.last_phase | here.last, 2, "hands_back")
         before = Mux(first, height, kept)
         with m.If(later(queue.enter, 2, "entered")):
             m.d.sync += kept.eq(Mux(hands_back, keeps, before))
@@ -142,8 +142,8 @@ class LineWalker(wiring.Component):
             m.d.comb += row_taps.eq(inside - cut_2)
         m.d.comb += [
             line.need.eq(later(needed, 2, "need")), line.row_tap.eq(later(row_tap, 2, "row_tap")),
-            line.row_taps.eq(later(row_taps, 1, "row_taps")), line.row_cut.eq(later(cut_2, 1,
-                                                                                    "cut")),
+            line.row_taps.eq(later(row_taps, 1, "row_taps")),
+            line.row_cut.eq(later(cut_2, 1, "cut")),
             line.release.rows.eq(later(Mux(hands_back, before - keeps, 0), 1, "rows")),
             line.release.frame.eq(later(last, 2, "last")),
             line.row_kind.eq(later(taps.kind(m, here.p, name="kind"), 3, "kind")),

@@ -20,7 +20,7 @@ class PipelineQueue(wiring.Component):
     shape : ShapeLike
         Payload.
     latency : int
-        Cycles of the pipeline.
+        Cycles of the pipeline, at least 1.
 
     Members
     -------
@@ -46,12 +46,13 @@ class PipelineQueue(wiring.Component):
         m.submodules.items = items = memory.Memory(
             shape=self._shape.size, depth=self.DEPTH, init=[], attrs={"no_rw_check": 1})
         put, get = items.write_port(), items.read_port()
+        early = delay(m, self.enter, self._latency - 1, name="enter")
         fetch = Signal()
-        left = delay(m, self.o.valid & self.o.ready, 1, name="left")
         m.d.comb += [
-            put.en.eq(delay(m, self.enter, self._latency, name="enter")), put.data.eq(self.i),
-            self.room.eq(self._some(m, left, self.enter, "places", init=self.DEPTH)),
-            fetch.eq(self._some(m, put.en, fetch, "waiting", init=0)
+            self.room.eq(self._some(m, self.o.valid & self.o.ready, self.enter, "places",
+                                    init=self.DEPTH)),
+            put.data.eq(self.i), put.en.eq(delay(m, early, 1, name="put")),
+            fetch.eq(self._some(m, early, fetch, "waiting", init=0)
                      & (~self.o.valid | self.o.ready)),
             get.en.eq(fetch), self.o.payload.eq(self._shape(get.data)),
         ]
@@ -59,13 +60,13 @@ class PipelineQueue(wiring.Component):
                      self.o.valid.eq(fetch | (self.o.valid & ~self.o.ready))]
         return m
 
-    def _some(self, m, more, less, name, *, init):
-        """Whether a count, from which the late signal `less` takes one, is not zero."""
-        count = Signal(range(self.DEPTH + 1), init=init, name=name)
-        total = Signal.like(count, name=f"{name}_total")
+    def _some(self, m, early, less, name, *, init):
+        """Whether there are any: `less` takes one, `early` tells of one that is there in 2 cycles.
+
+        `total` has all that are there and the one that comes, so that no sum has to be compared.
+        """
+        total = Signal(range(self.DEPTH + 1), init=init, name=name)
         some = Signal(init=init != 0, name=f"{name}_some")
-        m.d.comb += total.eq(count + more)
-        # both outcomes are compared, so that the choice is late
-        m.d.sync += [count.eq(count + (more - less)),
+        m.d.sync += [total.eq(total + (early - less)),
                      some.eq(Mux(less, total[1:].any(), total.any()))]
         return some

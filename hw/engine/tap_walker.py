@@ -63,9 +63,8 @@ class TapWalker(wiring.Component):
                              self.o.row_tap.eq(self.o.row_tap + 1),
                              self.o.column_tap.eq(group.column_tap)]
         with m.If(self.i.ready):
-            new, empty = self.i.payload, self.i.payload.empty
-            m.d.comb += last_next.eq(Cat(empty | (words == 1), empty | (new.column_taps == 1),
-                                         empty | (new.row_taps == 1)))
+            new = self.i.payload
+            m.d.comb += last_next.eq(new.last)
             m.d.sync += [
                 self.o_valid.eq(self.i.valid), group.eq(new), self.o.first.eq(1),
                 left.words.eq(words), left.columns.eq(new.column_taps), left.rows.eq(new.row_taps),

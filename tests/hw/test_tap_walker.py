@@ -9,7 +9,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from bench_helpers import STALLS, through
 from sample_programs import PROGRAMS, program
-from walk_model import assert_matches, walks
+from walk_model import assert_matches, last_of, walks
 
 from hw.engine.layouts import Layouts
 from hw.engine.tap_walker import TapWalker
@@ -42,6 +42,7 @@ def random_groups(p, rng, count):
         group["row_taps"] = rng.randint(0, max(map(len, p.bank.rows)))
         group["column_taps"] = rng.randint(0, max(map(len, p.bank.columns)))
         group["empty"] = int(not group["row_taps"] or not group["column_taps"])
+        group["last"] = last_of(p, group["row_taps"], group["column_taps"])
         groups.append(group)
     return groups
 

@@ -94,6 +94,13 @@ class Line:
         return line
 
 
+def last_of(program, rows, columns):
+    """Whether the first word, column and row of so many taps are the last ones: bits 0, 1, 2."""
+    words = program.flag_words if program.looks_ahead else program.layout.block_inputs
+    empty = not rows or not columns
+    return sum((empty or count == 1) << n for n, count in enumerate((words, columns, rows)))
+
+
 class Group:
     """One group of results: of a line, columns from j on, phase q, channel block b, group g."""
 
@@ -148,7 +155,8 @@ class Group:
     def same(self):
         """What a group and its visits have in common."""
         program, px = self.walk.program, self.walk.program.folding.px
-        fields = {"tag": self.tag, "slot": self.line.row_fields["slot"], "empty": int(self.empty)}
+        fields = {"tag": self.tag, "slot": self.line.row_fields["slot"], "empty": int(self.empty),
+                  "last": last_of(self.walk.program, len(self.line.rows), len(self.columns))}
         if px > 1:
             low, high = program.reach[1]
             fields |= {"left": min(self.j + px - 1, max(1, px - low)),
