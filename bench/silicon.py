@@ -103,6 +103,10 @@ CASES = (
          LAYER | {"cout": 24, "pi": 4, "po": 6, "loadable": True}, 210),
     Case("24 multipliers, loadable", "25F-8",
          LAYER | {"cout": 24, "pi": 4, "po": 6, "loadable": True}, 250),
+    Case("24 multipliers for 48 products, loadable", "25F-6",
+         LAYER | {"cout": 24, "pi": 4, "po": 12, "loadable": True, "pack": True}, 200),
+    Case("24 multipliers for 48 products, loadable", "25F-8",
+         LAYER | {"cout": 24, "pi": 4, "po": 12, "loadable": True, "pack": True}, 250),
     Case("64 multipliers, loadable", "45F-6",
          LAYER | {"cin": 32, "pi": 8, "po": 8, "loadable": True}, 180),
 )
@@ -155,10 +159,11 @@ def measure(case, folder, *, seeds=SEEDS, tell=lambda text: None):
               for report in reports]
     used = {name: count["used"] for name, count in reports[0]["utilization"].items()}
     middle = reports[sorted(range(len(clocks)), key=clocks.__getitem__)[len(clocks) // 2]]
-    figures = manifest.figures
+    figures, info = manifest.figures, manifest.engine
     return Row(case.name, device.name, clocks, used.get(device.multipliers, 0),
                figures.multipliers + figures.requantiser_multipliers, used[device.memories],
-               used[device.luts], used[device.registers], figures.multipliers, _path(middle))
+               used[device.luts], used[device.registers], info.pi * info.po * info.px,
+               _path(middle))
 
 
 def _tool(folder, name, *arguments):

@@ -23,7 +23,7 @@ ADDRESSES, ADDRESSES_OF_PIXELS = 4, 5
 FLAGS = 2               # the flag word of a visit is read -> its live steps are known
 OFFSET = 2              # a step of a word is issued -> its addresses
 FREE = 2                # last step of a row is done -> the first beat of another may take its place
-MEMORY, MULTIPLIER, WIDE_MULTIPLIER = 2, 4, 6
+MEMORY, MULTIPLIER, PAIR, WIDE_MULTIPLIER = 2, 4, 7, 6
 ACCUMULATE = 2          # into the accumulator, and out of it
 MAGNITUDE, TO_MANTISSA, SHIFT, CODE = 3, 4, 3, 5    # stages of the rounding
 LOOK_AHEAD_QUEUE = 2    # a word enters the queue of the look-ahead -> it is offered
@@ -53,6 +53,8 @@ class EngineParameters:
         Rows of the largest frame.
     skip_zeros, pruned : bool
         Whether steps without activations, and steps without weights, are skipped.
+    pack : bool
+        Whether two output channels share a multiplier.
     """
 
     pi: int
@@ -63,6 +65,7 @@ class EngineParameters:
     max_height: int
     skip_zeros: bool = False
     pruned: bool = False
+    pack: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,8 @@ class Shape:
         addresses = ADDRESSES_OF_PIXELS if engine.px > 1 else ADDRESSES
         self.flags = addresses + MEMORY + FLAGS
         self.addresses = OFFSET if engine.skip_zeros or engine.pruned else addresses
-        self.latency = (self.addresses + MEMORY + rotation + MULTIPLIER
+        self.latency = (self.addresses + MEMORY + rotation
+                        + (PAIR if engine.pack else MULTIPLIER)
                         + (engine.pi - 1).bit_length() + ACCUMULATE + MEMORY + rounding + table
                         + self.interval - 1)
         gathering = 2 * self.columns.phases if engine.px > 1 else 0

@@ -58,7 +58,7 @@ def make_program(options):
     return Program(layer=layer, quantisation=quantisation, tensors=tensors,
                    height=options.height, width=options.width,
                    folding=Folding(pi=options.pi, po=options.po, px=options.px),
-                   skip_zeros=options.skip_zeros, loadable=options.loadable)
+                   skip_zeros=options.skip_zeros, pack=options.pack, loadable=options.loadable)
 
 
 def restore_program(manifest, tensors):
@@ -69,7 +69,7 @@ def restore_program(manifest, tensors):
         layer=options.layer(), tensors=tensors, height=options.height, width=options.width,
         quantisation=Quantisation(**{k: v for k, v in manifest.layer.items() if k in names}),
         folding=Folding(pi=options.pi, po=options.po, px=options.px),
-        skip_zeros=options.skip_zeros, loadable=options.loadable)
+        skip_zeros=options.skip_zeros, pack=options.pack, loadable=options.loadable)
 
 
 def describe(program, options):
@@ -82,7 +82,7 @@ def describe(program, options):
     engine = EngineInfo(
         pi=folding.pi, po=folding.po, px=folding.px, requantisers=program.requantisers,
         magnitude_bits=program.magnitude_bits, max_height=program.height,
-        skip_zeros=program.skip_zeros, pruned=program.pruned,
+        skip_zeros=program.skip_zeros, pruned=program.pruned, pack=program.pack,
         accumulator_bits=program.accumulator_bits, line_rows=program.line_rows,
         loadable=program.loadable, target=options.target)
     spec = {**program.layer.describe(), **program.quantisation.describe()}
@@ -111,8 +111,8 @@ def _figures(program):
         cycles_per_frame=schedule.cycles, latency=schedule.latency(result_latency(program)),
         macs=height * width * taps * program.layout.group_inputs * program.layer.out_channels,
         useful_macs=schedule.useful_macs,
-        utilisation=schedule.useful_macs / (program.folding.multipliers * schedule.cycles),
-        multipliers=program.folding.multipliers,
+        utilisation=schedule.useful_macs / (program.multipliers * schedule.cycles),
+        multipliers=program.multipliers,
         requantiser_multipliers=requantiser_multipliers(program),
         memory_bits=memory_bits(program))
 

@@ -26,7 +26,7 @@ class Frame(_Part):
 
 
 class EngineInfo(_Part):
-    """What was generated; the fields up to `pruned` are those that timing depends on."""
+    """What was generated; the fields up to `pack` are those that timing depends on."""
 
     pi: int = Field(description="input channels per cycle")
     po: int = Field(description="output channels per cycle")
@@ -36,6 +36,7 @@ class EngineInfo(_Part):
     max_height: int
     skip_zeros: bool
     pruned: bool
+    pack: bool = Field(description="whether two output channels share a multiplier")
     accumulator_bits: int
     line_rows: int = Field(description="input rows that the line buffer holds")
     loadable: bool
@@ -51,7 +52,7 @@ class Figures(_Part):
     macs: int = Field(description="multiplications of one frame, zeros inserted, no tap left out")
     useful_macs: int = Field(description="without inserted zeros and taps outside the frame")
     utilisation: float = Field(description="useful_macs / (multipliers * cycles_per_frame)")
-    multipliers: int = Field(description="of the MAC array, pi * po * px")
+    multipliers: int = Field(description="of the MAC array: pi * po * px, or half of that")
     requantiser_multipliers: int = Field(description="18-bit multipliers of the requantisers")
     memory_bits: int
 

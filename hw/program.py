@@ -48,6 +48,8 @@ class Program:
     folding : Folding
     skip_zeros : bool
         Drop steps whose activations are all zero.
+    pack : bool
+        Two output channels share a multiplier.
     loadable : bool
         Weights come over their own stream instead of lying in the bitstream.
     """
@@ -59,16 +61,33 @@ class Program:
     width: int
     folding: Folding
     skip_zeros: bool = False
+    pack: bool = False
     loadable: bool = False
 
     def __post_init__(self):
         self.layer.output_size(self.height, self.width)
         for derived in ("layout", "requantisation"):
             getattr(self, derived)  # raises where the folding, or the scales, do not fit
+        if self.pack:
+            self._check_pack()
         if self.accumulator_bits > 32:
             raise ValueError("weight must keep every sum in int32, but with kernel_size "
                              f"{self.layer.kernel_size} and {self.layout.group_inputs} input "
                              f"channels it may need {self.accumulator_bits} bits")
+
+    def _check_pack(self):
+        lanes, weight = self.folding.po // self.layout.parallel_groups, self.tensors["weight"]
+        if lanes % 2:
+            raise ValueError("po must give each convolution group an even number of lanes where "
+                             f"two share a multiplier, not {lanes}")
+        if self.quantisation.weight_bits == 8 and weight.min() < -127:
+            raise ValueError("weight must be at least -127 where two products share a multiplier, "
+                             "not -128")
+
+    @property
+    def multipliers(self):
+        """Multipliers of the MAC array."""
+        return self.folding.multipliers // (2 if self.pack else 1)
 
     # --- shape ------------------------------------------------------------------------------
 

@@ -69,13 +69,13 @@ def _draw_options(rng):
         weight_bits=int(pick(8, 8, 4)), dtype=pick("uint8", "int8"),
         activation=activation + parameters.get(activation, ""),
         requant=pick("onnxruntime", "compact"), multiplier_bits=int(rng.integers(8, 25)),
-        skip_zeros=bool(rng.random() < 0.3), loadable=bool(rng.random() < 0.3), name="drawn",
-        **extra)
+        skip_zeros=bool(rng.random() < 0.3), loadable=bool(rng.random() < 0.3),
+        pack=bool(rng.random() < 0.2), name="drawn", **extra)
 
 
 def _draw_tensors(rng, options, layer):
     channels, largest = layer.parameter_channels, (1 << options.weight_bits - 1) - 1
-    weight = rng.integers(-largest - 1, largest + 1, layer.weight_shape)
+    weight = rng.integers(-largest - (not options.pack), largest + 1, layer.weight_shape)
     if rng.random() < 0.3:
         weight[rng.random(weight.shape) < rng.choice([0.3, 0.7, 0.95])] = 0
     low, high = dtype_range(options.dtype)

@@ -1,11 +1,13 @@
 """The multipliers: px times po dot products of width pi, every cycle."""
 
+from itertools import product
+
 from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from ..primitives.multiplier import Multiplier
+from ..primitives.multiplier import Multiplier, MultiplierPair
 from .delay import delay
 from .layouts import Layouts
 
@@ -63,7 +65,8 @@ class MacArray(wiring.Component):
     @classmethod
     def latency(cls, program):
         """Cycles from the last step of a group to its sums."""
-        return (cls.rotation_latency(program) + Multiplier.LATENCY
+        multiplier = MultiplierPair if program.pack else Multiplier
+        return (cls.rotation_latency(program) + multiplier.LATENCY
                 + ceil_log2(program.folding.pi) + cls.ACCUMULATE)
 
     def elaborate(self, platform):
@@ -80,20 +83,9 @@ class MacArray(wiring.Component):
         with m.If(last):
             m.d.sync += self.tag.eq(tag)
 
-        bits, weight_bits = program.activation_bits, program.quantisation.weight_bits
-        lanes_per_group = folding.po // program.layout.parallel_groups
+        multiply = self._multiply_pairs if program.pack else self._multiply
         for x, pixel in enumerate(pixels):
-            for o in range(folding.po):
-                products = []
-                for i in range(folding.pi):
-                    block = Multiplier(signed(bits), signed(weight_bits))
-                    m.submodules[f"multiplier_{x}_{o}_{i}"] = block
-                    lane = o // lanes_per_group * folding.pi + i
-                    m.d.comb += [
-                        block.a.eq(pixel.word_select(lane, bits)),
-                        block.b.eq(weights.word_select(o * folding.pi + i, weight_bits)),
-                    ]
-                    products.append(block.p)
+            for o, products in enumerate(multiply(m, f"multiplier_{x}", pixel, weights)):
                 total = self._tree(m, products, f"tree_{x}_{o}")
                 sum_ = self.sums[x * folding.po + o]
                 now = Signal(sum_.shape(), name=f"accumulator_{x}_{o}")
@@ -103,6 +95,43 @@ class MacArray(wiring.Component):
                 with m.If(last):
                     m.d.sync += [before.eq(now), sum_.eq(now - before)]
         return m
+
+    def _operand(self, pixel, o, i):
+        """What input lane i of output lane o multiplies."""
+        folding = self._program.folding
+        group = o // (folding.po // self._program.layout.parallel_groups)
+        return pixel.word_select(group * folding.pi + i, self._program.activation_bits)
+
+    def _weight(self, weights, o, i):
+        return weights.word_select(o * self._program.folding.pi + i,
+                                   self._program.quantisation.weight_bits)
+
+    def _multiply(self, m, name, pixel, weights):
+        """The products of each output lane."""
+        program, folding = self._program, self._program.folding
+        products = [[] for _ in range(folding.po)]
+        for o, i in product(range(folding.po), range(folding.pi)):
+            block = Multiplier(signed(program.activation_bits),
+                               signed(program.quantisation.weight_bits))
+            m.submodules[f"{name}_{o}_{i}"] = block
+            m.d.comb += [block.a.eq(self._operand(pixel, o, i)),
+                         block.b.eq(self._weight(weights, o, i))]
+            products[o].append(block.p)
+        return products
+
+    def _multiply_pairs(self, m, name, pixel, weights):
+        """The same, two output lanes from one multiplier."""
+        program, folding = self._program, self._program.folding
+        products = [[] for _ in range(folding.po)]
+        for o, i in product(range(0, folding.po, 2), range(folding.pi)):
+            pair = MultiplierPair(program.activation_bits, program.quantisation.weight_bits)
+            m.submodules[f"{name}_{o}_{i}"] = pair
+            m.d.comb += [pair.a.eq(self._operand(pixel, o, i)),
+                         pair.b0.eq(self._weight(weights, o, i)),
+                         pair.b1.eq(self._weight(weights, o + 1, i))]
+            products[o].append(pair.p0)
+            products[o + 1].append(pair.p1)
+        return products
 
     def _rotated(self, m):
         """The pixels in the order of the lanes."""

@@ -16,7 +16,7 @@ def make_program(layer, *, size=(5, 6), seed=0, keep=1.0, folding=None, quantisa
     rng = np.random.default_rng(seed)
     formats = Quantisation(**quantisation or {})
     most, channels = 1 << formats.weight_bits - 1, layer.parameter_channels
-    weight = rng.integers(-most, most, layer.weight_shape)
+    weight = rng.integers(-most + options.get("pack", False), most, layer.weight_shape)
     weight *= rng.random(layer.weight_shape) < keep
     scale = rng.uniform(0.5, 2, channels) * 1.5 / most / np.sqrt(weight[0].size)
     values = {
@@ -78,6 +78,9 @@ PROGRAMS = {  # name: (layer, options), small, and unlike each other
         "dtype": "int8", "activation": "tanh"}}),
     "prelu": (transposed(4, 6, 4), {"folding": {"po": 3}, "quantisation": {
         "activation": "prelu"}, "size": (3, 4)}),
+    "pack": (transposed(3, 4, 3), {"folding": {"pi": 2, "po": 4}, "pack": True}),
+    "pack groups": (transposed(4, 8, groups=4), {"folding": {"po": 8}, "pack": True,
+                                                 "quantisation": {"weight_bits": 4}}),
     "skip": (transposed(19, 2), {"folding": {"po": 2}, "skip_zeros": True, "size": (3, 3)}),
     "skip pixels": (transposed(6, 2), {"folding": {"pi": 2, "po": 2, "px": 3},
                                        "skip_zeros": True, "size": (4, 6)}),

@@ -226,3 +226,17 @@ def test_packing():
 def test_words_of_narrow_weights():
     p = make_program(transposed(), quantisation={"weight_bits": 4})
     assert p.weight_word_bits == 4 and max(p.weight_words) < 16
+
+
+def test_two_products_from_one_multiplier():
+    layer, weight = transposed(2, 4), np.full((2, 4, 4, 4), -127)
+    for po, two, multipliers in ((4, False, 8), (4, True, 4), (2, True, 2)):
+        p = make_program(layer, tensors={"weight": weight}, folding={"pi": 2, "po": po}, pack=two)
+        assert p.multipliers == multipliers
+    with pytest.raises(ValueError, match="^po must give each convolution group an even number of "
+                                         "lanes where two share a multiplier, not 1$"):
+        make_program(layer, folding={"po": 1}, pack=True)
+    weight[1, 2, 3, 0] = -128
+    with pytest.raises(ValueError, match="^weight must be at least -127 where two products share "
+                                         "a multiplier, not -128$"):
+        make_program(layer, tensors={"weight": weight}, folding={"po": 2}, pack=True)

@@ -34,6 +34,13 @@ CASES = {
     "outputs far beyond the inputs": {"op": "conv2d", "k": 9, "p": 8, "cin": 6, "width": 3},
     "flags far beyond the inputs": {"op": "conv2d", "k": 9, "p": 8, "cin": 6, "width": 3, "px": 2,
                                     "skip_zeros": True},
+    "two products a multiplier": {"cin": 3, "cout": 4, "k": 4, "po": 4, "pack": True},
+    "two products on the ECP5": {"cin": 3, "cout": 4, "k": 4, "pi": 2, "po": 2, "pack": True,
+                                 "target": "ecp5", "loadable": True},
+    "two products on the iCE40": {"cin": 3, "cout": 4, "k": 4, "po": 2, "pack": True,
+                                  "target": "ice40"},
+    "two products of 4 bits": {"cin": 3, "cout": 2, "k": 4, "po": 2, "px": 2, "pack": True,
+                               "weight_bits": 4, "target": "ecp5"},
     "flag words of a part": {"cin": 37, "k": 2, "s": 2, "skip_zeros": True},
 }
 
