@@ -93,7 +93,7 @@ class Case:
     aim: int
 
 
-LAYER = {"k": 4, "s": 2, "cin": 16, "cout": 16, "height": 64, "width": 64}
+LAYER = {"k": 4, "s": 2, "cin": 64, "cout": 16, "height": 64, "width": 64}
 CASES = (
     Case("16 multipliers, loadable", "25F-6", LAYER | {"pi": 4, "po": 4, "loadable": True}, 210),
     Case("16 multipliers, built in", "25F-6", LAYER | {"pi": 4, "po": 4}, 210),
@@ -108,7 +108,7 @@ CASES = (
     Case("24 multipliers for 48 products, loadable", "25F-8",
          LAYER | {"cout": 24, "pi": 4, "po": 12, "loadable": True, "pack": True}, 250),
     Case("64 multipliers, loadable", "45F-6",
-         LAYER | {"cin": 32, "pi": 8, "po": 8, "loadable": True}, 180),
+         LAYER | {"pi": 8, "po": 8, "loadable": True}, 180),
 )
 
 
