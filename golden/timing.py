@@ -16,14 +16,15 @@ __all__ = ["EngineParameters", "Timing", "simulate"]
 
 # Cycles between events; `docs/timing.md` names each one.
 FRAME_TO_GROUP = 16     # first beat of a frame consumed -> its first group is there
-ROW_TO_GROUP = 10       # last beat of a row consumed -> a group that needs it is there
+ROW_TO_GROUP = 11       # last beat of a row consumed -> a group that needs it is there
 GROUP_TO_VISIT = 1      # a group is there -> its first visit, if none is before it
 VISIT_TO_STEP = 1       # a visit, or a word, is taken -> its first step
 ADDRESSES, ADDRESSES_OF_PIXELS = 4, 5
 FLAGS = 2               # the flag word of a visit is read -> its live steps are known
 OFFSET = 2              # a step of a word is issued -> its addresses
-FREE = 2                # last step of a row is done -> the first beat of another may take its place
+FREE = 3                # last step of a row is done -> the first beat of another may take its place
 MEMORY, MULTIPLIER, PAIR, WIDE_MULTIPLIER = 2, 4, 7, 6
+OPERANDS = 1            # out of the memories -> at the multipliers
 ACCUMULATE = 2          # into the accumulator, and out of it
 MAGNITUDE, TO_MANTISSA, SHIFT, CODE = 3, 4, 3, 5    # stages of the rounding
 LOOK_AHEAD_QUEUE = 2    # a word enters the queue of the look-ahead -> it is offered
@@ -164,11 +165,10 @@ class Shape:
         tie = 2 if spec["requant"] == "onnxruntime" else 1
         rounding = (MAGNITUDE + (TO_MANTISSA if wide else 0) + WIDE_MULTIPLIER + SHIFT + tie
                     + CODE)
-        rotation = 1 if engine.px > 1 else 0
         addresses = ADDRESSES_OF_PIXELS if engine.px > 1 else ADDRESSES
         self.flags = addresses + MEMORY + FLAGS
         self.addresses = OFFSET if engine.skip_zeros or engine.pruned else addresses
-        self.latency = (self.addresses + MEMORY + rotation
+        self.latency = (self.addresses + MEMORY + OPERANDS
                         + (PAIR if engine.pack else MULTIPLIER)
                         + (engine.pi - 1).bit_length() + ACCUMULATE + MEMORY + rounding + table
                         + self.interval - 1)

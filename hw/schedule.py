@@ -9,7 +9,7 @@ from functools import cached_property
 __all__ = ["Schedule"]
 
 # cycles between events of the pipeline, see docs/timing.md
-FRAME_TO_VISIT, ROW_TO_VISIT, LOOK_AHEAD, LOOK_AHEAD_PIXELS, QUEUE = 17, 11, 11, 12, 5
+FRAME_TO_VISIT, ROW_TO_VISIT, LOOK_AHEAD, LOOK_AHEAD_PIXELS, QUEUE = 17, 12, 11, 12, 5
 
 
 class Schedule:

@@ -1,10 +1,11 @@
 """A queue of beats in block memory."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..primitives.memory import BlockMemory
+from .credits import some_left
 from .delay import delay
 
 __all__ = ["BeatQueue"]
@@ -48,9 +49,9 @@ class BeatQueue(wiring.Component):
         to_ahead, from_ahead = Signal.like(put.addr), Signal.like(get.addr)
         read, arrived, load, leaves = (Signal(name=name) for name in ("read", "arrived", "load",
                                                                       "leaves"))
-        unread = self._count(m, "unread", self._depth, 0, self.i_valid, read)
-        free = self._count(m, "free", self.AHEAD + 1, self.AHEAD + 1, leaves, read)
-        waiting = self._count(m, "waiting", self.AHEAD, 0, arrived, load)
+        unread = some_left(m, self.i_valid, read, most=self._depth, init=0, name="unread")
+        free = some_left(m, leaves, read, most=self.AHEAD + 1, init=self.AHEAD + 1, name="free")
+        waiting = some_left(m, arrived, load, most=self.AHEAD, init=0, name="waiting")
         m.d.comb += [
             read.eq(unread & free), leaves.eq(self.o.valid & self.o.ready),
             arrived.eq(delay(m, read, BlockMemory.LATENCY, name="arrived")),
@@ -68,11 +69,3 @@ class BeatQueue(wiring.Component):
         with m.Elif(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         return m
-
-    @staticmethod
-    def _count(m, name, most, first, more, less):
-        """Whether a count is above 0. It is held less 1, so that its sign tells."""
-        count = Signal(range(-1, most), init=first - 1, name=name)
-        with m.If(more ^ less):
-            m.d.sync += count.eq(count + Mux(less, -1, 1))
-        return ~count[-1]

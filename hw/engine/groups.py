@@ -38,7 +38,7 @@ class GroupWalker(wiring.Component):
         self._program = program
         self._layouts = layouts = Layouts(program)
         self._taps = TapTables(program.bank.columns)
-        self._row_kinds = sorted({len(taps) for taps in program.bank.rows})
+        self._row_sizes = TapTables(program.bank.rows).sizes
         super().__init__({"i": In(stream.Signature(layouts.line)),
                           "o": Out(stream.Signature(layouts.group))})
 
@@ -145,13 +145,14 @@ class GroupWalker(wiring.Component):
         """Go to the next group."""
         program, px = self._program, self._program.folding.px
         layout, block, taps = program.layout, program.phases[1] * px, self._taps
+        few = block.bit_length()    # bits of the pixels of a last position
         m.d.comb += [after.eq(here), after.g.eq(here.g + 1),
                      after.parameters.eq(here.parameters + 1),
                      after.last_group.eq(here.g + 2 >= layout.block_outputs)]
         kinds = [self._kind((q + 1) % program.phases[1]) for q in range(program.phases[1])]
         next_kind = lookup(m, here.q, kinds, name="next_kind")
         for name, words in self._pointers.items():
-            size = table(m, here.kind, line.row_kind, [[x * y * words for y in self._row_kinds]
+            size = table(m, here.kind, line.row_kind, [[x * y * words for y in self._row_sizes]
                                                        for x in taps.sizes], name=f"{name}_size")
             m.d.comb += after[name].eq(here[name] + size)
         with m.If(here.last_group):
@@ -166,7 +167,7 @@ class GroupWalker(wiring.Component):
                 after.q.eq(here.q + 1),
                 after.kind.eq(next_kind),
                 after.last_phase.eq((here.q + 2 == program.phases[1]) | (
-                    (px == 1) & here.last_position & (here.pixels_left == here.q + 2))),
+                    (px == 1) & here.last_position & (here.pixels_left[:few] == here.q + 2))),
                 *[after[name].eq(here[f"{name}_column"]) for name in self._positions],
             ]
             if not program.bank.per_phase_parameters:
@@ -174,7 +175,8 @@ class GroupWalker(wiring.Component):
         with m.If(ends.position):
             m.d.comb += [
                 after.q.eq(0), after.kind.eq(self._kind(0)),
-                after.last_phase.eq(self._is_last_phase(0, here.pixels_after == 1)),
+                after.last_phase.eq(self._is_last_phase(
+                    0, here.next_is_last & (here.pixels_after[:few] == 1))),
                 after.right.eq(here.right - px), after.pixels_left.eq(here.pixels_after),
                 after.pixels_after.eq(here.pixels_after - block),
                 after.last_position.eq(here.next_is_last),

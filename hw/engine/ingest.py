@@ -52,7 +52,7 @@ class Ingest(wiring.Component):
     line, flag
         Write ports of the line buffer, and of its non-zero flags.
     written
-        Rows completed, over all frames; the last word of a row is in the line buffer a cycle later.
+        Rows in the line buffer, counted over all frames.
     release, release_en
         Rows and frame that the sequencer hands back.
     errors
@@ -77,107 +77,135 @@ class Ingest(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         frame, ends = Signal(self._layouts.frame), Signal(data.StructLayout(
-            {name: 1 for name in ("pixel", "line", "frame")}))
-        waiting, store, store_zero = Signal(init=1), Signal(), Signal()
-        self._count(m, frame, ends, waiting, store)
-        slot, row_possible, frame_possible = self._find_room(m, store, ends)
+            {name: 1 for name in ("pixel", "line", "frame")}), init={
+                "pixel": self._program.layout.input_beats == 1})
+        state, store = Signal(self._state, init={"waiting": 1}), Signal()
+        first, valid = self.i.payload.first, self.i.valid
+        taken = valid & Mux(first, state.may_start, state.may_more)
+        m.d.comb += [
+            self.i.ready.eq(Mux(first, state.takes_first, state.takes_other)),
+            store.eq(taken | state.may_fill), self.o_frame.valid.eq(valid & first & state.may_start),
+        ]
+        self._count(m, frame, ends, state.waiting, store)
+        rows, frames, slot = self._find_room(m, state, store, ends)
+        # both outcomes are worked out first, since `store` is late in its cycle
+        m.d.sync += state.eq(Mux(store, *(self._following(stored, state, ends, rows, frames)
+                                          for stored in (True, False))))
+        self._tell(m, state, ends, taken)
+        self._write(m, store, state.filling, ends)
+        end = Signal(self._layouts.row_number)  # of the frames so far
         m.d.comb += [
             self.o_frame.payload.eq(frame), self.o_frame.payload.slot.eq(slot),
             self.o_frame.payload.bank.eq(self.geometry.bank),
-            self.o_frame.payload.end.eq(self.written + frame.last_row + 1),
+            self.o_frame.payload.end.eq(end + frame.last_row + 1),
         ]
-        with m.If(store & ends.line):
-            m.d.sync += self.written.eq(self.written + 1)
-        self._check_framing(m, ends, waiting, store, store_zero, row_possible, frame_possible)
-        self._write(m, store, store_zero, ends)
+        with m.If(self.o_frame.valid):
+            m.d.sync += end.eq(self.o_frame.payload.end)
         return m
+
+    @property
+    def _state(self):
+        """In a frame, filling up its rest, or waiting for one; what may be stored, and taken."""
+        return data.StructLayout({name: 1 for name in (
+            "waiting", "in_frame", "filling", "begun",      # a row is begun
+            "may_start", "may_more", "may_fill", "takes_first", "takes_other")})
+
+    def _following(self, stored, state, ends, rows, frames):
+        """The state after a cycle in which a word is stored, or none is.
+
+        `rows` and `frames` tell whether then there is a row, and room for a frame.
+        """
+        first, configured = self.i.payload.first, self.geometry.configured
+        if stored:
+            mismatch = self.i.payload.last != ends.line
+            waiting, begun = ends.frame, ~ends.line
+            filling = ~ends.frame & (state.filling | mismatch)
+            in_frame = ~ends.frame & ~state.filling & ~mismatch
+        else:
+            early = state.in_frame & self.i.valid & first
+            waiting, begun = state.waiting, state.begun
+            filling = state.filling | early
+            in_frame = state.in_frame & ~early
+        row = begun | rows[stored]
+        start = waiting & rows[stored] & frames[stored]
+        return Cat(waiting, in_frame, filling, begun,
+                   start & configured, in_frame & row, filling & row,
+                   start | (waiting & ~configured), waiting | filling | (in_frame & row))
 
     def _count(self, m, frame, ends, waiting, store):
         """Where in the frame the next word goes; between frames, the size follows the registers."""
-        beats = self._program.layout.input_beats
+        beats, new = self._program.layout.input_beats, self.geometry
         word, rows, columns = Signal(up_to(beats - 1)), Signal.like(frame.last_row), \
             Signal.like(frame.last_column)  # rows and columns that follow this one
-        last_word, last_row, last_column = Signal(init=beats == 1), Signal(), Signal()
-        new = self.geometry
-        m.d.comb += [ends.pixel.eq(last_word), ends.line.eq(last_word & last_column),
-                     ends.frame.eq(ends.line & last_row)]
+        # whether the word, the column, the row is the last one; after a word is stored, or none is
+        last = Signal(3, init=beats == 1)
+        after, idle = Signal.like(last), Signal.like(last)
+        m.d.comb += [after.eq(Cat((beats == 1) | (word + 2 == beats), last[1:])),
+                     idle.eq(last)]
+        with m.If(ends.pixel):
+            m.d.comb += after[:2].eq(Cat(beats == 1, columns == 1))
+        with m.If(ends.line):
+            m.d.comb += after[1:].eq(Cat(frame.last_column == 0, rows == 1))
+        no_more = Cat(new.last_column == 0, new.last_row == 0)
+        with m.If(ends.frame):
+            m.d.comb += after[1:].eq(no_more)
+        with m.If(waiting):
+            m.d.comb += idle[1:].eq(no_more)
+        m.d.sync += [last.eq(Mux(store, after, idle)),
+                     ends.eq(Mux(store, *(Cat(flags[0], flags[:2].all(), flags.all())
+                                          for flags in (after, idle))))]
         with m.If(store):
-            m.d.sync += [word.eq(word + 1), last_word.eq(word + 2 == beats)]
+            m.d.sync += word.eq(word + 1)
             with m.If(ends.pixel):
-                m.d.sync += [word.eq(0), last_word.eq(beats == 1), columns.eq(columns - 1),
-                             last_column.eq(columns == 1)]
+                m.d.sync += [word.eq(0), columns.eq(columns - 1)]
             with m.If(ends.line):
-                m.d.sync += [columns.eq(frame.last_column),
-                             last_column.eq(frame.last_column == 0), rows.eq(rows - 1),
-                             last_row.eq(rows == 1)]
-        with m.If((waiting & ~store) | (store & ends.frame)):
-            m.d.sync += [rows.eq(new.last_row), last_row.eq(new.last_row == 0),
-                         columns.eq(new.last_column), last_column.eq(new.last_column == 0)]
-        with m.If(waiting | ends.frame):  # not waiting for `store`, which comes late in the cycle
+                m.d.sync += [columns.eq(frame.last_column), rows.eq(rows - 1)]
+        with m.If(Mux(store, ends.frame, waiting)):
+            m.d.sync += [rows.eq(new.last_row), columns.eq(new.last_column)]
+        with m.If(waiting | ends.frame):  # not waiting for `store`
             m.d.sync += [frame[name].eq(new[name]) for name in (
                 "last_row", "last_column", "out_height", "out_width")]
 
-    def _find_room(self, m, store, ends):
+    def _find_room(self, m, state, store, ends):
         """A row may begin only in a free row of the circle, a frame only if few are in flight.
 
-        Returns the row of the circle, and whether a word of a row, and of a frame, may be stored.
+        Returns whether there is a free row, and room for a frame, in the next cycle, each without
+        and with a word that is stored in this one; and the row of the circle.
         """
         rows = self._program.line_rows
-        free, slot, begun = Signal(range(rows + 1), init=rows), Signal(up_to(rows - 1)), Signal()
-        row_possible, frame_possible = Signal(init=1), Signal()
-        begin, begun_next, some, total = Signal(), Signal(), Signal(), Signal.like(free)
-        released, done = (delay(m, Mux(self.release_en, value, 0), 1, name="released")
-                          for value in (self.release.rows, self.release.frame))
-        in_flight = Signal(range(FRAMES + 1))
-        in_flight_next = Signal.like(in_flight)
-        m.d.comb += [
-            begin.eq(store & ~begun), begun_next.eq(Mux(store, ~ends.line, begun)),
-            total.eq(free + released),
-            some.eq(Mux(begin, total != 1, total != 0)),  # compared first, since `begin` is late
-            in_flight_next.eq(in_flight + self.o_frame.valid - done),
-        ]
-        m.d.sync += [
-            begun.eq(begun_next), free.eq(total - begin), in_flight.eq(in_flight_next),
-            row_possible.eq(begun_next | some),
-            frame_possible.eq(some & (in_flight_next != FRAMES)),
-        ]
+        free, slot, begin = Signal(range(rows + 1), init=rows), Signal(up_to(rows - 1)), Signal()
+        in_flight, left = Signal(range(FRAMES + 1)), Signal(range(FRAMES + 1))
+        released = Mux(self.release_en, self.release.rows, 0)[:len(free)]
+        done = delay(m, self.release_en & self.release.frame, 2, name="done")
+        gain, less = (delay(m, gained[:len(free)], 1, name=name) for name, gained in (
+            ("gain", released), ("gain_less", released - 1)))
+        m.d.comb += [begin.eq(store & ~state.begun), left.eq(in_flight - done)]
+        m.d.sync += [free.eq(Mux(begin, free + less, free + gain)),
+                     in_flight.eq(left + self.o_frame.valid)]
         with m.If(store & ends.line):
             m.d.sync += slot.eq(Mux(slot == rows - 1, 0, slot + 1))
-        return slot, row_possible, frame_possible
+        some, more = free.any(), free[1:].any()
+        room = left != FRAMES
+        return ((some, Mux(state.begun, some, more)),
+                (room, Mux(state.waiting, left != FRAMES - 1, room)), slot)
 
-    def _check_framing(self, m, ends, waiting, store, store_zero, row_possible, frame_possible):
-        """Take each beat: store it, or fill its place, or drop it."""
-        first, valid = self.i.payload.first, self.i.valid
-        in_frame, filling = Signal(), Signal()  # neither: waiting
-        start, more, taken, mismatch, lost = (Signal() for _ in range(5))
-        no_start = waiting & ~first
-        not_configured = waiting & first & ~self.geometry.configured
-        m.d.comb += [
-            start.eq(waiting & first & self.geometry.configured & frame_possible),
-            more.eq(in_frame & ~first & row_possible),
-            taken.eq(valid & (start | more)), mismatch.eq(self.i.payload.last != ends.line),
-            self.i.ready.eq(start | more | no_start | not_configured | (filling & ~first)),
-            self.o_frame.valid.eq(valid & start),
-            store.eq(taken | (filling & row_possible)), store_zero.eq(filling),
-        ]
+    def _tell(self, m, state, ends, taken):
+        """Set the error bits; of what is lost, only the first beat is told."""
+        first, valid, lost = self.i.payload.first, self.i.valid, Signal()
+        mismatch = self.i.payload.last != ends.line
+        no_start = valid & ~first & state.waiting
+        not_configured = valid & first & state.takes_first & ~state.may_start
         m.d.sync += [
             self.errors.line_early.eq(taken & mismatch & ~ends.line),
             self.errors.line_late.eq(taken & mismatch & ends.line),
-            self.errors.frame_early.eq(valid & in_frame & first),
-            self.errors.no_start.eq(valid & no_start & ~lost),
-            self.errors.not_configured.eq(valid & not_configured),
+            self.errors.frame_early.eq(valid & state.in_frame & first),
+            self.errors.no_start.eq(no_start & ~lost),
+            self.errors.not_configured.eq(not_configured),
         ]
         with m.If(taken):
             m.d.sync += lost.eq(mismatch)
-        with m.Elif(valid & (no_start | not_configured)):
+        with m.Elif(no_start | not_configured):
             m.d.sync += lost.eq(1)
-        # expressions: of conditions, synthesis makes resets and enables, which are slow to reach
-        finish = store & ends.frame
-        breaks = (taken & mismatch) | (valid & in_frame & first)
-        m.d.sync += [
-            waiting.eq(finish | (waiting & ~taken)), filling.eq(~finish & (breaks | filling)),
-            in_frame.eq(~finish & ~breaks & (taken | in_frame)),
-        ]
 
     def _write(self, m, store, store_zero, ends):
         """Send this cycle's word, and its non-zero flag, to the line buffer."""
@@ -201,6 +229,8 @@ class Ingest(wiring.Component):
             self.line.address.eq(cursor.address), self.line.data.eq(Cat(values)),
             self.line.memory.eq(Mux(stored, cursor.memory, 0)),
         ]
+        with m.If(row_stored):
+            m.d.sync += self.written.eq(self.written + 1)
         if not program.skip_zeros:
             return
         flags, bit, in_block = Signal(program.flag_bits), Signal(range(program.flag_bits + 1)), \

@@ -1,9 +1,10 @@
 """Says when the next step may be issued, so that nothing behind it ever has to wait."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .credits import some_left
 from .layouts import up_to
 
 __all__ = ["IssueGate"]
@@ -42,17 +43,10 @@ class IssueGate(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        credits, some = Signal(range(self._credits + 1), init=self._credits), Signal(init=1)
-        total, take = Signal.like(credits), Signal()
         wait, free = Signal(up_to(self._interval)), Signal(init=1)
-        m.d.comb += [
-            total.eq(credits + self.departure),
-            take.eq(self.go & self.needs_credit),
-            self.may.eq((some | ~self.needs_credit) & (free | ~self.last)),
-        ]
-        # both outcomes are compared, so that the choice is late
-        m.d.sync += [credits.eq(credits + (self.departure - take)),
-                     some.eq(Mux(take, total[1:].any(), total.any()))]
+        credit = some_left(m, self.departure, self.go & self.needs_credit, most=self._credits,
+                           init=self._credits, name="credits")
+        m.d.comb += self.may.eq((credit | ~self.needs_credit) & (free | ~self.last))
         with m.If(self.go & self.last):
             m.d.sync += [wait.eq(self._interval - 1), free.eq(self._interval == 1)]
         with m.Elif(~free):

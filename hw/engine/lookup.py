@@ -1,8 +1,8 @@
-"""Small constant tables in logic."""
+"""Small tables and choices in logic."""
 
-from amaranth.hdl import Cat, Const, Signal
+from amaranth.hdl import Cat, Const, Mux, Signal
 
-__all__ = ["lookup", "clamp", "reaches", "table"]
+__all__ = ["lookup", "clamp", "pick", "reaches", "table"]
 
 
 def lookup(m, index, entries, *, name):
@@ -50,3 +50,11 @@ def reaches(value, constant):
     negative, least = value[-1], constant % most
     rest = value[:-1] >= least if least else 1
     return ~negative & rest if constant >= 0 else ~negative | rest
+
+
+def pick(choices, index):
+    """`choices[index]` as a tree of two-way multiplexers, a level for each bit of the index."""
+    for bit in index:
+        pairs = [choices[n:n + 2] for n in range(0, len(choices), 2)]
+        choices = [Mux(bit, pair[1], pair[0]) if len(pair) > 1 else pair[0] for pair in pairs]
+    return choices[0]

@@ -10,6 +10,7 @@ from amaranth.utils import ceil_log2
 from ..primitives.multiplier import Multiplier, MultiplierPair
 from .delay import delay
 from .layouts import Layouts
+from .lookup import pick
 
 __all__ = ["MacArray"]
 
@@ -55,25 +56,21 @@ class MacArray(wiring.Component):
             "o_valid": Out(1), "tag": Out(layouts.tag),
         })
 
+    OPERANDS = 1    # from the memories into registers that are near, pixels in the order of lanes
     ACCUMULATE = 2  # into the accumulator, and out of it as the gain of the group
-
-    @staticmethod
-    def rotation_latency(program):
-        """Cycles that bring several pixels into the order of the lanes."""
-        return 1 if program.folding.px > 1 else 0
 
     @classmethod
     def latency(cls, program):
         """Cycles from the last step of a group to its sums."""
         multiplier = MultiplierPair if program.pack else Multiplier
-        return (cls.rotation_latency(program) + multiplier.LATENCY
-                + ceil_log2(program.folding.pi) + cls.ACCUMULATE)
+        return (cls.OPERANDS + multiplier.LATENCY + ceil_log2(program.folding.pi)
+                + cls.ACCUMULATE)
 
     def elaborate(self, platform):
         m = Module()
         program, folding = self._program, self._program.folding
         pixels = self._rotated(m)
-        weights = delay(m, self.weights, self.rotation_latency(program), name="weights")
+        weights = delay(m, self.weights, self.OPERANDS, name="weights")
         latency = self.latency(program)
         lanes = delay(m, self.i.lanes & self.i_valid.replicate(folding.px),
                       latency - self.ACCUMULATE, name="lanes")
@@ -136,15 +133,8 @@ class MacArray(wiring.Component):
     def _rotated(self, m):
         """The pixels in the order of the lanes."""
         px = self._program.folding.px
-        words = [self.lines[n] for n in range(px)]
-        if px == 1:
-            return words
-        pixels = [Signal(self._program.line_word_bits, name=f"pixel_{x}") for x in range(px)]
-        with m.Switch(self.i.rotate):
-            for rotate in range(px):
-                with m.Case(rotate):
-                    m.d.sync += [p.eq(words[(x + rotate) % px]) for x, p in enumerate(pixels)]
-        return pixels
+        return [delay(m, pick([self.lines[(x + n) % px] for n in range(px)], self.i.rotate),
+                      self.OPERANDS, name=f"pixel_{x}") for x in range(px)]
 
     @staticmethod
     def _tree(m, terms, name):

@@ -1,9 +1,10 @@
 """The queue at the end of a pipeline that never stalls."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from .credits import some_left
 from .delay import delay
 
 __all__ = ["PipelineQueue"]
@@ -46,27 +47,15 @@ class PipelineQueue(wiring.Component):
         m.submodules.items = items = memory.Memory(
             shape=self._shape.size, depth=self.DEPTH, init=[], attrs={"no_rw_check": 1})
         put, get = items.write_port(), items.read_port()
-        early = delay(m, self.enter, self._latency - 1, name="enter")
-        fetch = Signal()
+        fetch, left = Signal(), Signal()
+        m.d.sync += left.eq(self.o.valid & self.o.ready)
+        places = some_left(m, left, self.enter, most=self.DEPTH, init=self.DEPTH, name="places")
+        waiting = some_left(m, put.en, fetch, most=self.DEPTH, init=0, name="waiting")
         m.d.comb += [
-            self.room.eq(self._some(m, self.o.valid & self.o.ready, self.enter, "places",
-                                    init=self.DEPTH)),
-            put.data.eq(self.i), put.en.eq(delay(m, early, 1, name="put")),
-            fetch.eq(self._some(m, early, fetch, "waiting", init=0)
-                     & (~self.o.valid | self.o.ready)),
+            self.room.eq(places), fetch.eq(waiting & (~self.o.valid | self.o.ready)),
+            put.data.eq(self.i), put.en.eq(delay(m, self.enter, self._latency, name="put")),
             get.en.eq(fetch), self.o.payload.eq(self._shape(get.data)),
         ]
         m.d.sync += [put.addr.eq(put.addr + put.en), get.addr.eq(get.addr + fetch),
                      self.o.valid.eq(fetch | (self.o.valid & ~self.o.ready))]
         return m
-
-    def _some(self, m, early, less, name, *, init):
-        """Whether there are any: `less` takes one, `early` tells of one that is there in 2 cycles.
-
-        `total` has all that are there and the one that comes, so that no sum has to be compared.
-        """
-        total = Signal(range(self.DEPTH + 1), init=init, name=name)
-        some = Signal(init=init != 0, name=f"{name}_some")
-        m.d.sync += [total.eq(total + (early - less)),
-                     some.eq(Mux(less, total[1:].any(), total.any()))]
-        return some

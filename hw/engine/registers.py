@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .ingest import ERRORS, Geometry
 from .layouts import up_to
-from .rounding import pick
+from .lookup import pick
 
 __all__ = ["Registers", "AxiLite", "REGISTERS", "STATUS_ERRORS"]
 

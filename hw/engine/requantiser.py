@@ -7,7 +7,8 @@ from amaranth.lib.wiring import In, Out
 from ..primitives.memory import BlockMemory
 from .delay import delay
 from .layouts import Layouts, bank_of, up_to
-from .rounding import Rounding, pick
+from .lookup import pick
+from .rounding import Rounding
 
 __all__ = ["Requantiser"]
 

@@ -6,20 +6,13 @@ from amaranth.lib.wiring import In, Out
 
 from ..primitives.multiplier import WideMultiplier
 from .delay import delay
+from .lookup import pick
 
-__all__ = ["Rounding", "pick"]
+__all__ = ["Rounding"]
 
 MANTISSA = 24       # bits of a float32 mantissa
 INTEGER = 9         # integer bits that matter: what is larger is clipped in any case
 FRACTION = 26       # fraction bits down to half a unit in the last place of a mantissa below 1
-
-
-def pick(choices, index):
-    """`choices[index]` as a tree of two-way multiplexers, a level for each bit of the index."""
-    for bit in index:
-        pairs = [choices[n:n + 2] for n in range(0, len(choices), 2)]
-        choices = [Mux(bit, pair[1], pair[0]) if len(pair) > 1 else pair[0] for pair in pairs]
-    return choices[0]
 
 
 def _shifted(m, value, index, distances, width, name):

@@ -80,18 +80,19 @@ class Bench:
         dut = self.dut
         self.geometry(ctx, self.size, self._configured)
         cycle, rows, left = 0, 0, []  # rows that are there; rows left of each frame under way
-        before, numbers = 0, 1 << Layouts(self.p).row_number.width
+        before, line, numbers = 0, 0, 1 << Layouts(self.p).row_number.width
         while True:
             wait = self.stall in ("output", "both") and self._rng.random() < 0.8
             give = rows > 0 and not wait
             frame = give and left[0] == 1
             ctx.set(dut.release_en, give)
             ctx.set(dut.release, {"rows": 1, "frame": frame if give else 1})
+            line_before = line
             _, _, valid, payload, written, line, errors = await ctx.tick().sample(
                 dut.o_frame.valid, dut.o_frame.payload, dut.written, dut.line.memory, dut.errors)
             row = (written - before) % numbers
             before = written
-            assert row in (0, 1) and (line or not row), "while its last word is written"
+            assert row in (0, 1) and (line_before or not row), "after its last word was written"
             if valid:
                 self.frames.append(plain(payload))
                 left.append(self.size[0])

@@ -29,7 +29,7 @@ def test_frames(name, stall):
             assert bench.taken == list(range(len(beats)))
             line = size[1] * p.layout.input_beats
             assert bench.row_cycles == [
-                SETTLING + line * n for n in range(1, 3 * size[0] + 1)]
+                SETTLING + 1 + line * n for n in range(1, 3 * size[0] + 1)]
 
 
 @pytest.mark.parametrize("stall", ("none", "both"))
@@ -94,7 +94,7 @@ def test_nothing_without_weights():
     bench = Bench(p, size, configured=0)
 
     async def configure(ctx):
-        while len(bench.taken) < 2 * len(beats):
+        while len(bench.taken) < 2 * len(beats) - 1:    # told a cycle before
             await ctx.tick()
         bench.geometry(ctx, size, bank=1)
     bench.run(beats * 3, extra=(configure,))
@@ -139,8 +139,9 @@ def test_rows_and_frames_wait_for_room(size, rows):
         ctx.set(dut.release, {"rows": 1, "frame": size[0] == 1})
         ctx.set(dut.release_en, 1)
         await ctx.tick()
-        assert not ctx.get(dut.i.ready)
-        await ctx.tick()
-        assert ctx.get(dut.i.ready), "two cycles after a row is handed back"
+        for _ in range(2):
+            assert not ctx.get(dut.i.ready)
+            await ctx.tick()
+        assert ctx.get(dut.i.ready), "three cycles after a row is handed back"
     simulate(bench.dut, never)
     assert taken == list(range(rows * size[1]))
