@@ -17,8 +17,8 @@ __all__ = ["EngineParameters", "Timing", "simulate"]
 # Cycles between events; `docs/timing.md` names each one.
 FRAME_TO_GROUP = 16     # first beat of a frame consumed -> its first group is there
 ROW_TO_GROUP = 11       # last beat of a row consumed -> a group that needs it is there
-GROUP_TO_VISIT = 1      # a group is there -> its first visit, if none is before it
-VISIT_TO_STEP = 1       # a visit, or a word, is taken -> its first step
+GROUP_TO_VISIT = 2      # a group is there -> its first visit, if none is before it
+WORD_TO_STEP = 1        # a word of the look-ahead is taken -> its first step
 ADDRESSES, ADDRESSES_OF_PIXELS = 4, 5
 FLAGS = 2               # the flag word of a visit is read -> its live steps are known
 OFFSET = 2              # a step of a word is issued -> its addresses
@@ -368,9 +368,9 @@ class _Model:
     def _group(self, steps, words, earliest, end):
         """One group of results; `end` is what the output side wants to know of it."""
         if words is None:
-            # a group waits until the last step of the one before it is issued
-            taken = max(earliest + GROUP_TO_VISIT, self._last_step)
-            self._issue(taken, max(1, steps), first=True, last=True, end=end)
+            # a visit is a step
+            begin = max(earliest + GROUP_TO_VISIT, self._last_step + 1)
+            self._issue(begin, max(1, steps), first=True, last=True, end=end)
             return
         first = True
         for number, count in enumerate(words):
@@ -400,11 +400,10 @@ class _Model:
         """A word enters the look-ahead queue, and leaves it as soon as the issuer is free."""
         taken = max(cycle + LOOK_AHEAD_QUEUE, self._issuer_free)
         self._queue.append((cycle, taken))
-        self._issue(taken, steps, first, last, end)
+        self._issue(taken + WORD_TO_STEP, steps, first, last, end)
 
-    def _issue(self, taken, steps, first, last, end):
-        """Steps of one word that the issuer takes in cycle `taken`."""
-        begin = taken + VISIT_TO_STEP
+    def _issue(self, begin, steps, first, last, end):
+        """Steps of one word, or one group, that may begin in cycle `begin`."""
         if first and end.makes_beat:
             begin = max(begin, self.output.credit())
         done = begin + steps - 1

@@ -9,7 +9,7 @@ from functools import cached_property
 __all__ = ["Schedule"]
 
 # cycles between events of the pipeline, see docs/timing.md
-FRAME_TO_VISIT, ROW_TO_VISIT, LOOK_AHEAD, LOOK_AHEAD_PIXELS, QUEUE = 17, 12, 11, 12, 5
+FRAME_TO_VISIT, ROW_TO_VISIT, LOOK_AHEAD, LOOK_AHEAD_PIXELS, QUEUE = 18, 13, 12, 13, 5
 
 
 class Schedule:
@@ -106,7 +106,7 @@ class Schedule:
         groups = range(len(self._bank.columns)) if px > 1 else (0,)
         taps = [len(self._row(0)[1]) * len(self._column(0, q, px)[1]) for q in groups]
         steps = sum(max(1, n * self._layout.block_inputs) for n in taps)
-        return (visit + (look_ahead if program.looks_ahead else 0) + steps + result_latency
+        return (visit + (look_ahead if program.looks_ahead else 0) + steps - 1 + result_latency
                 + (2 if px > 1 else 0) + QUEUE)
 
     @property

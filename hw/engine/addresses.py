@@ -1,4 +1,4 @@
-"""From taps to line buffer addresses."""
+"""From taps to addresses."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
@@ -12,7 +12,7 @@ __all__ = ["Addresses"]
 
 
 class Addresses(wiring.Component):
-    """Finds where the line buffer holds the pixels of a tap. No flow control: one each cycle.
+    """Finds where the pixels of a tap, and its weights, are. No flow control: one each cycle.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ class Addresses(wiring.Component):
 
     Members
     -------
-    i
+    i, i_valid
         Visits.
     o
         The place of each visit, `latency(program)` cycles later.
@@ -29,7 +29,7 @@ class Addresses(wiring.Component):
     def __init__(self, program):
         self._program = program
         self._layouts = layouts = Layouts(program)
-        super().__init__({"i": In(layouts.visit), "o": Out(layouts.place)})
+        super().__init__({"i": In(layouts.visit), "i_valid": In(1), "o": Out(layouts.place)})
 
     @staticmethod
     def latency(program):
@@ -54,16 +54,39 @@ class Addresses(wiring.Component):
         # several pixels: those before the rotation lie in the next word
         rotate = later(lookup(m, visit.column_tap, [d % px for d in columns], name="rotate"), 1,
                        "rotate")
-        layout = program.layout
-        self._address(m, "line", visit.position, circle, away, rotate, columns, self.o.lines,
-                      program.row_words, layout.input_beats)
+        layout, size = program.layout, program.flag_bits if program.looks_ahead else 1
+        self._address(m, "line", self._position(m, "position", size), circle, away, rotate, columns,
+                      self.o.lines, program.row_words, layout.input_beats)
+        # from the last word of a tap to the first one of the next
+        short = layout.block_inputs - size * (program.flag_words - 1) if size > 1 else 1
+        self._follow(m, "weight", visit.next_row, Mux(visit.new_tap, short, size))
+        if program.looks_ahead:
+            self._follow(m, "flag", visit.next_flag_row, 1)
         if program.skip_zeros:
-            self._address(m, "flag", visit.flag_position, circle, away, rotate, columns,
-                          self.o.flag_lines, self._layouts.flag_row_words,
+            self._address(m, "flag", self._position(m, "flag_position", 1), circle, away, rotate,
+                          columns, self.o.flag_lines, self._layouts.flag_row_words,
                           layout.blocks * program.flag_words)
         m.d.comb += self.o.rotate.eq(later(rotate, self.latency(program) - 1, "rotate"))
         self._find_lanes(m, columns)
         return m
+
+    def _position(self, m, name, size):
+        """The place of a visit in a row, were its tap in this column, a cycle later."""
+        position, visit = Signal.like(self.i[name], name=name), self.i
+        with m.If(self.i_valid):
+            m.d.sync += position.eq(Mux(visit.new_tap, visit[name], position + size))
+        return position
+
+    def _follow(self, m, name, next_row, within):
+        """What is stored in the order of the visits: some is left out between rows of taps."""
+        visit, place = self.i, Signal.like(self.o[name], name=name)
+        advance, start, first, valid = (
+            delay(m, value, 1, name=f"{name}_{of}") for value, of in (
+                (Mux(visit.new_row, next_row, within), "advance"), (visit[name], "start"),
+                (visit.first, "first"), (self.i_valid, "valid")))
+        with m.If(valid):
+            m.d.sync += place.eq(Mux(first, start, place + advance))
+        m.d.comb += self.o[name].eq(delay(m, place, self.latency(self._program) - 2, name=name))
 
     def _address(self, m, name, position, circle, away, rotate, columns, addresses, row_words,
                  words):
@@ -76,8 +99,7 @@ class Addresses(wiring.Component):
             for offset in offsets:
                 with m.Case(offset):
                     m.d.comb += distance.eq(offset * words)
-        near = delay(m, delay(m, position, 1, name=f"{name}_position") + distance, 2,
-                     name=f"{name}_near")
+        near = delay(m, position + distance, 2, name=f"{name}_near")
         row = delay(m, lookup(m, circle, [n % program.line_rows * row_words
                                           for n in range(2 * program.line_rows - 1)],
                               name=f"{name}_row"), 1, name=f"{name}_row")

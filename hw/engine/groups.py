@@ -1,6 +1,6 @@
 """Walks the groups of results of each output row, and finds their taps and addresses."""
 
-from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -63,10 +63,8 @@ class GroupWalker(wiring.Component):
         self._begin(m, first, self.i.payload)
         self._advance(m, here, after, ends, line)
         with m.If(load | advance):
-            block = following.last_group & following.last_block
-            position = block & following.last_phase
-            m.d.sync += [here.eq(following), ends.block.eq(block), ends.position.eq(position),
-                         ends.line.eq(position & following.last_position)]
+            # both outcomes are worked out first, since `load` is late in its cycle
+            m.d.sync += [here.eq(following), ends.eq(Mux(load, *map(self._ends, (first, after))))]
         m.submodules.queue = queue = PipelineQueue(self._layouts.group, latency=self._PIPELINE)
         m.d.comb += [room.eq(queue.room), queue.enter.eq(advance),
                      queue.i.eq(self._find(m, line, here, ends))]
@@ -109,6 +107,13 @@ class GroupWalker(wiring.Component):
             **{name: line[name] for name in self._pointers},
             **names,
         })
+
+    @staticmethod
+    def _ends(place):
+        """Whether a place is the last one of its block of groups, of its position, of its line."""
+        block = place.last_group & place.last_block
+        position = block & place.last_phase
+        return Cat(block, position, position & place.last_position)
 
     def _begin(self, m, first, line):
         """Go to the first group of a line."""

@@ -134,7 +134,15 @@ class Ingest(wiring.Component):
 
     def _count(self, m, frame, ends, waiting, store):
         """Where in the frame the next word goes; between frames, the size follows the registers."""
-        beats, new = self._program.layout.input_beats, self.geometry
+        program, beats = self._program, self._program.layout.input_beats
+        out_height, out_width = program.layer.output_size(program.height, program.width)
+        new = Signal(self.geometry.shape(), init={
+            "last_row": program.height - 1, "last_column": program.width - 1,
+            "out_height": out_height, "out_width": out_width})
+        # columns, rows after the first one
+        no_more = Signal(2, init=(program.width == 1) + 2 * (program.height == 1))
+        m.d.sync += [new.eq(self.geometry), no_more.eq(Cat(self.geometry.last_column == 0,
+                                                           self.geometry.last_row == 0))]
         word, rows, columns = Signal(up_to(beats - 1)), Signal.like(frame.last_row), \
             Signal.like(frame.last_column)  # rows and columns that follow this one
         # whether the word, the column, the row is the last one; after a word is stored, or none is
@@ -146,7 +154,6 @@ class Ingest(wiring.Component):
             m.d.comb += after[:2].eq(Cat(beats == 1, columns == 1))
         with m.If(ends.line):
             m.d.comb += after[1:].eq(Cat(frame.last_column == 0, rows == 1))
-        no_more = Cat(new.last_column == 0, new.last_row == 0)
         with m.If(ends.frame):
             m.d.comb += after[1:].eq(no_more)
         with m.If(waiting):

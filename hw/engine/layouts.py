@@ -38,9 +38,11 @@ class Layouts:
         One group of results: which taps are inside the frame, and where they begin; `last`,
         whether its first word, column and row of taps are the last ones.
     visit
-        One tap of a group (or one flag word of it): one step, or those that are judged at once.
+        One word of one tap of a group: one step, or a flag word of steps that are judged at once;
+        whether it is the first one of the group, of its tap, of its row of taps. What its group
+        says of addresses, it says as well.
     place
-        The line buffer addresses of a visit.
+        The addresses of a visit.
     work
         A visit as the look-ahead leaves it: a mask of its steps.
     """
@@ -137,10 +139,11 @@ class Layouts:
         program, group = self._program, self.group.members
         return data.StructLayout({
             **{name: group[name] for name in (
-                "tag", "release", "slot", "row_tap", "column_tap", "position", "weight")},
-            **{name: group[name] for name in ("left", "right", "flag_position", "flag")
-               if name in group},
-            "first": 1, "last": 1, "empty": 1,
+                "tag", "release", "slot", "row_tap", "column_tap", "position", "weight",
+                "next_row")},
+            **{name: group[name] for name in (
+                "left", "right", "flag_position", "flag", "next_flag_row") if name in group},
+            "first": 1, "new_tap": 1, "new_row": 1, "last": 1, "empty": 1,
             **({"short": 1} if program.looks_ahead else {"needs_credit": 1}),
         })
 
@@ -149,6 +152,8 @@ class Layouts:
         program, px = self._program, self._program.folding.px
         return data.StructLayout({
             "lines": data.ArrayLayout(self.line_address, px), "rotate": up_to(px - 1), "lanes": px,
+            "weight": self.weight_address,
+            **({"flag": self.flag_address} if program.looks_ahead else {}),
             **({"flag_lines": data.ArrayLayout(self.flag_line_address, px)}
                if program.skip_zeros else {}),
         })
@@ -157,8 +162,8 @@ class Layouts:
     def work(self):
         place = self.place.members
         return data.StructLayout({
-            "tag": self.tag, "release": self.release, "weight": self.weight_address,
-            **{name: place[name] for name in ("lines", "rotate", "lanes")},
+            "tag": self.tag, "release": self.release,
+            **{name: place[name] for name in ("weight", "lines", "rotate", "lanes")},
             "mask": unsigned(self._program.flag_bits), "last": 1,
         })
 

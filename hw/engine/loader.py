@@ -1,12 +1,14 @@
 """Takes new weights from their own stream while frames run."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .layouts import Layouts, up_to
 
 __all__ = ["Loader", "WeightBeat", "weight_beat_bits", "weight_beats"]
+
+CODES = 256     # of an activation table
 
 
 def weight_beat_bits(program):
@@ -41,7 +43,7 @@ def weight_beats(program):
 def beat_count(program):
     """Length of `weight_beats`."""
     table = program.tables if program.quantisation.has_table else None
-    entries = 0 if table is None else table.size if program.table_per_channel else 256
+    entries = 0 if table is None else table.size if program.table_per_channel else CODES
     return (program.steps + entries
             + program.parameter_channels.size * record_beats(program))
 
@@ -149,61 +151,64 @@ class Loader(wiring.Component):
         """Where each beat goes."""
         program, layouts = self._program, Layouts(self._program)
         last, beat = beat.last, beat.data
-        word = Signal(layouts.weight_address)
-        part = Signal(up_to(record_beats(program) - 1))
-        turn = Signal(max(1, layouts.turn_bits))
-        group = Signal(layouts.tag["parameters"].shape)
-        entry = Signal(8)
+        word, last_word = Signal(layouts.weight_address), Signal(init=program.steps == 1)
+        restart, next_part, next_unit, next_entry = (Signal(name=name) for name in (
+            "restart", "next_part", "next_unit", "next_entry"))
+        (_,), last_part = _count(m, [record_beats(program)], next_part, restart)
+        (unit, turn, group), last_unit = _count(
+            m, [program.requantisers, program.result_interval, program.parameter_sets], next_unit,
+            restart)
+        (entry,), last_entry = _count(m, [CODES], next_entry, restart)
         earlier = Signal(max(1, len(self.record) - len(beat)))
-        unit = Signal.like(self.unit)
         record = Cat(earlier[:len(self.record) - len(beat)], beat)
         place = Cat(turn[:layouts.turn_bits], group, target)
+        m.d.comb += restart.eq(taken & last)
         m.d.sync += [
-            self.weight_en.eq(0), self.record_en.eq(0), self.table_en.eq(0),
+            self.weight_en.eq(0), self.record_en.eq(next_part & last_part), self.table_en.eq(0),
             self.weight.eq(word), self.beat.eq(beat), self.record.eq(record),
             self.place.eq(place), self.unit.eq(unit),
             self.table.eq(Cat(entry, place if program.table_per_channel else target)),
         ]
-
-        def next_unit():
-            m.d.sync += unit.eq(unit + 1)
-            with m.If(unit == program.requantisers - 1):
-                m.d.sync += [unit.eq(0), turn.eq(turn + 1)]
-                with m.If(turn == program.result_interval - 1):
-                    m.d.sync += [turn.eq(0), group.eq(group + 1)]
-
-        def start_again():
-            with m.If(taken & last):
-                m.d.sync += [s.eq(0) for s in (part, unit, turn, group, entry)]
-                m.d.sync += word.eq(Mux(next_target, program.steps, 0))
-                m.next = "WEIGHTS"
-
-        last_unit = ((unit == program.requantisers - 1)
-                     & (turn == program.result_interval - 1)
-                     & (group == program.parameter_sets - 1))
         with m.FSM():
             with m.State("WEIGHTS"):
                 m.d.sync += self.weight_en.eq(taken)
                 with m.If(taken):
-                    m.d.sync += word.eq(word + 1)
-                    with m.If(word == Mux(target, 2 * program.steps - 1, program.steps - 1)):
-                        m.next = "PARAMETERS"
-                start_again()
+                    m.d.sync += [word.eq(word + 1), last_word.eq(
+                        word == Mux(target, 2 * program.steps - 2, program.steps - 2))]
+                with m.If(taken & last_word & ~last):
+                    m.next = "PARAMETERS"
             with m.State("PARAMETERS"):
+                m.d.comb += [next_part.eq(taken), next_unit.eq(taken & last_part)]
                 with m.If(taken):
-                    m.d.sync += [earlier.eq(record[len(beat):]), part.eq(part + 1)]
-                    with m.If(part == record_beats(program) - 1):
-                        m.d.sync += self.record_en.eq(1)
-                        m.d.sync += part.eq(0)
-                        next_unit()
-                        with m.If(last_unit):
-                            m.d.sync += group.eq(0)
-                            m.next = "TABLES"
-                start_again()
+                    m.d.sync += earlier.eq(record[len(beat):])
+                with m.If(restart):
+                    m.next = "WEIGHTS"
+                with m.Elif(next_unit & last_unit):
+                    m.next = "TABLES"
             with m.State("TABLES"):
                 m.d.sync += self.table_en.eq(taken)
-                with m.If(taken):
-                    m.d.sync += entry.eq(entry + 1)
-                    with m.If(entry == 255):
-                        next_unit()
-                start_again()
+                m.d.comb += [next_entry.eq(taken), next_unit.eq(taken & last_entry)]
+                with m.If(restart):
+                    m.next = "WEIGHTS"
+        with m.If(restart):
+            m.d.sync += [word.eq(Mux(next_target, program.steps, 0)),
+                         last_word.eq(program.steps == 1)]
+
+
+def _count(m, limits, step, restart):
+    """Nested counters, the fastest first: (counters, whether this is the last step of all).
+
+    Whether a counter is at its last value is known from the cycle before, so that no carry passes
+    through a comparison.
+    """
+    counters, all_last = [], Const(1)
+    for limit in limits:
+        counter, last = Signal(up_to(limit - 1)), Signal(init=limit == 1)
+        with m.If(step & all_last):
+            m.d.sync += [counter.eq(Mux(last, 0, counter + 1)),
+                         last.eq(Mux(last, limit == 1, counter + 2 == limit))]
+        with m.If(restart):
+            m.d.sync += [counter.eq(0), last.eq(limit == 1)]
+        counters.append(counter)
+        all_last = all_last & last
+    return counters, all_last

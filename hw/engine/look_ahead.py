@@ -75,9 +75,9 @@ class LookAhead(wiring.Component):
         word, live = Signal(layout), Signal()
         m.d.comb += [
             *[word[name].eq(delay(m, visit[name], placed, name=name))
-              for name in ("tag", "release", "weight", "last")],
+              for name in ("tag", "release", "last")],
             *[word[name].eq(delay(m, self.place[name], placed, name=name))
-              for name in ("lines", "rotate", "lanes")],
+              for name in ("weight", "lines", "rotate", "lanes")],
             word.mask.eq(self._mask(m, visit)),
             live.eq(delay(m, self.i_valid, latency, name="live")),
         ]
@@ -107,7 +107,7 @@ class LookAhead(wiring.Component):
         if program.pruned:
             m.submodules.weights = memory = BlockMemory(
                 width=bits, depth=len(program.weight_flags), init=program.weight_flags)
-            m.d.comb += memory.r_addr.eq(visit.flag)
+            m.d.comb += memory.r_addr.eq(self.place.flag)
             weights = memory.r_data
         fixed, used = Signal(bits), (1 << bits) - 1
         m.d.sync += fixed.eq(exist & weights)

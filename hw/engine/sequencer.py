@@ -70,6 +70,7 @@ class Sequencer(wiring.Component):
         m.submodules.frames = frames = SkidBuffer(self._layouts.frame)  # as many as may be here
         m.submodules.lines = lines = LineWalker(program)
         m.submodules.groups = groups = GroupWalker(program)
+        m.submodules.skid = skid = SkidBuffer(self._layouts.group)
         m.submodules.taps = taps = TapWalker(program)
         m.submodules.addresses = addresses = Addresses(program)
         m.submodules.gate = gate = IssueGate(program, credits=self._credits)
@@ -79,7 +80,9 @@ class Sequencer(wiring.Component):
         ]
         connect(m, frames.o, lines.i)
         connect(m, lines.o, groups.i)
-        connect(m, groups.o, taps.i)
+        connect(m, groups.o, skid.i)
+        connect(m, skid.o, taps.i)
+        m.d.comb += [addresses.i.eq(taps.o), addresses.i_valid.eq(taps.go)]
         issued = self._look_ahead(m, taps, addresses, gate) if program.looks_ahead else \
             self._issue_visits(m, taps, addresses, gate)
         latency = self.latency(program)
@@ -92,17 +95,12 @@ class Sequencer(wiring.Component):
 
     def _issue_visits(self, m, taps, addresses, gate):
         """Every visit is a step. Returns what the next step hands back."""
-        latency = self.latency(self._program)
-        m.submodules.next = following = SkidBuffer(self._layouts.visit)
-        step = following.o.payload
+        latency, step = self.latency(self._program), taps.o
         m.d.comb += [
-            following.i.valid.eq(taps.o_valid), following.i.payload.eq(taps.o),
-            taps.go.eq(taps.o_valid & following.i.ready),
             gate.needs_credit.eq(step.needs_credit), gate.last.eq(step.last),
-            gate.go.eq(following.o.valid & gate.may), following.o.ready.eq(gate.may),
-            addresses.i.eq(step), self.o.lines.eq(addresses.o.lines),
+            gate.go.eq(taps.o_valid & gate.may), taps.go.eq(gate.go),
+            self.o.lines.eq(addresses.o.lines), self.o.weight.eq(addresses.o.weight),
             self.o.mac.rotate.eq(addresses.o.rotate), self.o.mac.lanes.eq(addresses.o.lanes),
-            self.o.weight.eq(delay(m, step.weight, latency, name="weight")),
             *[self.o.mac[name].eq(delay(m, step[name], latency, name=name))
               for name in ("tag", "first", "last")],
         ]
@@ -115,7 +113,7 @@ class Sequencer(wiring.Component):
         connect(m, look_ahead.o, issuer.i)
         m.d.comb += [
             taps.go.eq(taps.o_valid & look_ahead.room),
-            addresses.i.eq(taps.o), look_ahead.i.eq(taps.o), look_ahead.i_valid.eq(taps.go),
+            look_ahead.i.eq(taps.o), look_ahead.i_valid.eq(taps.go),
             look_ahead.place.eq(addresses.o),
             self.flag_read.eq(look_ahead.flag_read), look_ahead.flag_data.eq(self.flag_data),
             gate.needs_credit.eq(issuer.first & issuer.tag.beat), gate.last.eq(issuer.last),

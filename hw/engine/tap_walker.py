@@ -1,6 +1,6 @@
 """Walks the taps of each group of results."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -51,8 +51,8 @@ class TapWalker(wiring.Component):
         self._show(m, group, ends[2], last[0])
         with m.If(self.go):
             m.d.comb += last_next[0].eq(left.words == 2)
-            m.d.sync += [self.o.first.eq(0), left.words.eq(left.words - 1),
-                         self._next_word(group, ends)]
+            m.d.sync += [self.o.first.eq(0), self.o.new_tap.eq(ends[0]), self.o.new_row.eq(ends[1]),
+                         left.words.eq(left.words - 1)]
             with m.If(ends[0]):
                 m.d.comb += last_next[:2].eq(Cat(words == 1, left.columns == 2))
                 m.d.sync += [left.words.eq(words), left.columns.eq(left.columns - 1),
@@ -66,23 +66,17 @@ class TapWalker(wiring.Component):
             new = self.i.payload
             m.d.comb += last_next.eq(new.last)
             m.d.sync += [
-                self.o_valid.eq(self.i.valid), group.eq(new), self.o.first.eq(1),
-                left.words.eq(words), left.columns.eq(new.column_taps), left.rows.eq(new.row_taps),
-                *[self.o[name].eq(new[name]) for name in self._walked],
+                self.o_valid.eq(self.i.valid), group.eq(new),
+                *[self.o[name].eq(1) for name in ("first", "new_tap", "new_row")], left.words.eq(words), left.columns.eq(new.column_taps), left.rows.eq(new.row_taps),
+                self.o.row_tap.eq(new.row_tap), self.o.column_tap.eq(new.column_tap),
             ]
         return m
 
-    @property
-    def _walked(self):
-        """Fields of a visit that change within a group."""
-        return [name for name in ("row_tap", "column_tap", "position", "weight", "flag_position",
-                                  "flag") if name in self._layouts.visit.members]
-
     def _show(self, m, group, last, last_word):
         """What a visit has in common with its group."""
-        constant = [name for name in self._layouts.visit.members
-                    if name in self._layouts.group.members and name not in self._walked]
-        m.d.comb += [self.o[name].eq(group[name]) for name in constant if name != "release"]
+        walked = ("row_tap", "column_tap", "last", "release")
+        m.d.comb += [self.o[name].eq(group[name]) for name in self._layouts.visit.members
+                     if name in self._layouts.group.members and name not in walked]
         m.d.comb += self.o.last.eq(last)
         with m.If(last & group.end_of_line):
             m.d.comb += self.o.release.eq(group.release)
@@ -90,18 +84,3 @@ class TapWalker(wiring.Component):
             m.d.comb += self.o.short.eq(last_word)
         else:
             m.d.comb += self.o.needs_credit.eq(self.o.first & group.tag.beat)
-
-    def _next_word(self, group, ends):
-        """Addresses: words lie one after the other, but between rows of taps some are left out."""
-        program, visit = self._program, self.o
-        if not program.looks_ahead:
-            return [visit.position.eq(Mux(ends[0], group.position, visit.position + 1)),
-                    visit.weight.eq(visit.weight + Mux(ends[1], group.next_row, 1))]
-        size = program.flag_bits
-        short = program.layout.block_inputs - size * (program.flag_words - 1)
-        return [visit.position.eq(Mux(ends[0], group.position, visit.position + size)),
-                visit.weight.eq(visit.weight + Mux(ends[1], group.next_row,
-                                                   Mux(ends[0], short, size))),
-                visit.flag_position.eq(Mux(ends[0], group.flag_position,
-                                           visit.flag_position + 1)),
-                visit.flag.eq(visit.flag + Mux(ends[1], group.next_flag_row, 1))]

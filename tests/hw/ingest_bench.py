@@ -8,7 +8,7 @@ from bench_helpers import plain, simulate, source
 from hw.engine.ingest import ERRORS, FRAMES, Ingest
 from hw.engine.layouts import Layouts
 
-SETTLING = 2  # cycles before the first beat: the geometry comes from registers
+SETTLING = 3  # cycles before the first beat: the geometry comes from registers
 
 
 def frame_beats(p, rng, height, width):

@@ -33,9 +33,10 @@ def random_groups(p, rng, count, longest=6):
             group.append({
                 **random_fields(layouts.visit, rng), "tag": tag, "last": int(last),
                 "release": release if last else {"rows": 0, "frame": 0},
-                "flag": rng.randrange(len(p.weight_flags)),
                 "empty": int(size == 1 and rng.random() < 0.3),
                 "_place": {**lines, "rotate": rng.randrange(p.folding.px),
+                           "weight": rng.getrandbits(layouts.weight_address.width),
+                           "flag": rng.randrange(len(p.weight_flags)),
                            "lanes": rng.getrandbits(p.folding.px)}})
         groups.append(group)
     return groups
@@ -74,7 +75,7 @@ class Flags:
                     activations |= self.word(memory, place["flag_lines"][memory])
             mask &= activations
         if p.pruned:
-            mask &= p.weight_flags[visit["flag"]]
+            mask &= p.weight_flags[place["flag"]]
         return mask
 
 
@@ -87,8 +88,7 @@ def work_of(groups, flags):
             visit, mask = group[n], flags.steps(group[n])
             word = {"mask": mask, "last": 0, "tag": visit["tag"], "release": visit["release"]}
             if mask:
-                word |= {name: visit["_place"][name] for name in ("lines", "lanes", "rotate")}
-                word["weight"] = visit["weight"]
+                word |= {name: visit["_place"][name] for name in ("weight", "lines", "lanes", "rotate")}
             found.append(word)
         found[-1] |= {"last": 1, "release": group[-1]["release"]}
         # a cycle earlier where the next word comes behind it

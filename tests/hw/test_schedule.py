@@ -18,7 +18,7 @@ def test_groups_of_a_frame(name):
         schedule, counted = Schedule(p, height, width), {}
         for group in Walk(p, height, width).groups:
             visits = [visit for visit in group.visits() if visit["_length"]]
-            weights = [p.weight_words[visit["weight"] + n]
+            weights = [p.weight_words[visit["_place"]["weight"] + n]
                        for visit in visits for n in range(visit["_length"])]
             steps = sum(word != 0 for word in weights) if p.pruned else len(weights)
             cycles = max(1, steps, len(visits) if p.looks_ahead else 0)

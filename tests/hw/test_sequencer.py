@@ -38,7 +38,7 @@ class Input:
             lanes = [x + lane for lane in range(p.folding.px) if 0 <= x + lane < walk.width]
             return ((not p.skip_zeros or any(pixels[y, lane, block, word + step]
                                              for lane in lanes))
-                    and (not p.pruned or p.weight_words[visit["weight"] + step] != 0))
+                    and (not p.pruned or p.weight_words[visit["_place"]["weight"] + step] != 0))
         return live
 
     def _write_flags(self, number, y):
@@ -143,8 +143,7 @@ def test_steps(name):
     # lines of these are done before the rows that the next one needs can take their place
     if name not in ("cropped", "cropped pixels") and all(
             schedule.shortest_group >= p.result_interval for schedule in schedules):
-        first = (timing.FRAME_TO_GROUP + timing.GROUP_TO_VISIT + timing.VISIT_TO_STEP
-                 + Sequencer.latency(p))
+        first = timing.FRAME_TO_GROUP + timing.GROUP_TO_VISIT + Sequencer.latency(p)
         assert cycles == list(range(first, first + len(cycles)))
 
 

@@ -50,21 +50,14 @@ def random_groups(p, rng, count):
 def visits_of(p, group):
     """The visits of a group, fields modulo what they can hold."""
     words = p.flag_words if p.looks_ahead else p.layout.block_inputs
-    size = p.flag_bits if p.looks_ahead else 1
-    # from one tap to the next, and how much of a row of taps is left out then
-    taps = group["column_taps"]
-    weight_row, flag_row = (taps * each - back + group.get(name, 0) for each, back, name in (
-        (p.layout.block_inputs, p.layout.block_inputs - (words - 1) * size, "next_row"),
-        (words, 1, "next_flag_row")))
-    same = {name: group[name] for name in ("tag", "slot", "left", "right", "empty")
-            if name in group}
+    same = {name: group[name] for name in (
+        "tag", "slot", "left", "right", "empty", "position", "weight", "next_row", "flag_position",
+        "flag", "next_flag_row") if name in group}
     found = [{**same, "row_tap": group["row_tap"] + y, "column_tap": group["column_tap"] + x,
-              "position": group["position"] + word * size,
-              "weight": group["weight"] + y * weight_row + x * p.layout.block_inputs + word * size,
-              **({"flag_position": group["flag_position"] + word, "short": int(word == words - 1),
-                  "flag": group["flag"] + y * flag_row + x * words + word}
-                 if p.looks_ahead else {})}
-             for y in range(group["row_taps"]) for x in range(taps) for word in range(words)]
+              "new_tap": int(word == 0), "new_row": int(word == x == 0),
+              **({"short": int(word == words - 1)} if p.looks_ahead else {})}
+             for y in range(group["row_taps"]) for x in range(group["column_taps"])
+             for word in range(words)]
     found = found or [dict(same)]
     for n, visit in enumerate(found):
         visit |= {"first": int(n == 0), "last": 0, "release": {"rows": 0, "frame": 0}}
@@ -92,7 +85,7 @@ def test_visits(name, stall):
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_visits_of_a_frame(name):
-    """With the groups that the group walker gives: weights and flags are in the program."""
+    """With the groups that the group walker gives."""
     p = program(name)
     walk = walks(p, np.random.default_rng(1), 2)[-1]
     expected = walk.visits()

@@ -179,24 +179,32 @@ class Group:
             group["flag_position"] = self.places[1]
         if self.empty:
             return group
-        visits = self.visits()
+        visits = self._words()
         group |= {"column_tap": sum(map(len, bank.columns[:self.q])) + self.columns[0],
-                  "weight": visits[0]["weight"]}
+                  "weight": visits[0]["_place"]["weight"]}
         if program.looks_ahead:
-            group["flag"] = visits[0]["flag"]
+            group["flag"] = visits[0]["_place"]["flag"]
         if len(line.rows) > 1:
             end = len(visits) // len(line.rows)  # where the second row of taps begins
             for name, of in (("next_row", "weight"), ("next_flag_row", "flag")):
-                if of in visits[0]:
-                    group[name] = visits[end][of] - visits[end - 1][of]
+                if of in visits[0]["_place"]:
+                    group[name] = visits[end]["_place"][of] - visits[end - 1]["_place"][of]
         return group
 
     def visits(self):
         """The steps of the taps inside the frame, or their flag words; one that is empty if none.
 
-        `_place` is what the line buffer is told, `_length` the number of steps, `_at` the input
-        row, the column of the first lane, the channel block and the first word.
+        `_place` is where its data are, `_length` the number of steps, `_at` the input row, the
+        column of the first lane, the channel block and the first word.
         """
+        group = self.payload()
+        addresses = {name: group[name] for name in (
+            "position", "weight", "next_row", "flag_position", "flag", "next_flag_row")
+            if name in group}
+        return [addresses | word for word in self._words()]
+
+    def _words(self):
+        """The visits without the addresses of their group."""
         program, layout, bank = self.walk.program, self.walk.program.layout, self.walk.program.bank
         words = program.flag_words if program.looks_ahead else layout.block_inputs
         size = program.flag_bits if program.looks_ahead else 1
@@ -206,15 +214,15 @@ class Group:
         found = []
         for y, x, word in product(self.line.rows, self.columns, range(words)):
             visit = {**self.same, "row_tap": start[0] + y, "column_tap": start[1] + x,
-                     "position": self.places[0] + word * size,
-                     "weight": self.bank_offset + weights[y, x] + word * size,
-                     "_length": min(size, layout.block_inputs - word * size),
+                     "new_tap": int(word == 0),
+                     "new_row": int(word == 0 and x == self.columns[0]), "_length": min(size, layout.block_inputs - word * size),
                      "_at": (self.line.i + self.line.dys[y], self.j + self.dxs[x], self.b,
                              word * size),
-                     "_place": self._places(y, x, word, size)}
+                     "_place": {**self._places(y, x, word, size), "weight":
+                                self.bank_offset + weights[y, x] + word * size}}
             if program.looks_ahead:
-                visit |= {"flag": flags[y, x] + word, "flag_position": self.places[1] + word,
-                          "short": int(word == words - 1)}
+                visit["short"] = int(word == words - 1)
+                visit["_place"]["flag"] = flags[y, x] + word
             found.append(visit)
         found = found or [{**self.same, "_length": 0, "_place": {"lanes": 0}}]
         for n, visit in enumerate(found):
@@ -293,7 +301,7 @@ class Walk:
         """The MAC steps, without those of which `live(visit, step)` says no."""
         found = []
         for group in self.groups:
-            steps = [{"weight": visit["weight"] + n,
+            steps = [{"weight": visit["_place"]["weight"] + n,
                       "lines": {k: a + n for k, a in visit["_place"]["lines"].items()},
                       "mac": {name: visit["_place"][name] for name in ("rotate", "lanes")}}
                      for visit in group.visits() for n in range(visit["_length"])
