@@ -139,37 +139,44 @@ class Ingest(wiring.Component):
         new = Signal(self.geometry.shape(), init={
             "last_row": program.height - 1, "last_column": program.width - 1,
             "out_height": out_height, "out_width": out_width})
-        # columns, rows after the first one
-        no_more = Signal(2, init=(program.width == 1) + 2 * (program.height == 1))
-        m.d.sync += [new.eq(self.geometry), no_more.eq(Cat(self.geometry.last_column == 0,
-                                                           self.geometry.last_row == 0))]
+        # whether none, or one, follows the first column and row
+        few, frame_few = (Signal(data.StructLayout({name: 1 for name in (
+            "no_column", "no_row", "one_column", "one_row")}), name=name, init={
+                "no_column": program.width == 1, "one_column": program.width == 2,
+                "no_row": program.height == 1, "one_row": program.height == 2})
+            for name in ("few", "frame_few"))
+        size = self.geometry
+        m.d.sync += [new.eq(size), few.eq(Cat(size.last_column == 0, size.last_row == 0,
+                                              size.last_column == 1, size.last_row == 1))]
         word, rows, columns = Signal(up_to(beats - 1)), Signal.like(frame.last_row), \
             Signal.like(frame.last_column)  # rows and columns that follow this one
-        # whether the word, the column, the row is the last one; after a word is stored, or none is
-        last = Signal(3, init=beats == 1)
+        # whether the word, the column, the row is the last one; whether one column, one row follows
+        last, one = Signal(3, init=beats == 1), Signal(2)
         after, idle = Signal.like(last), Signal.like(last)
-        m.d.comb += [after.eq(Cat((beats == 1) | (word + 2 == beats), last[1:])),
-                     idle.eq(last)]
+        m.d.comb += [after.eq(Cat((beats == 1) | (word + 2 == beats), last[1:])), idle.eq(last)]
         with m.If(ends.pixel):
-            m.d.comb += after[:2].eq(Cat(beats == 1, columns == 1))
+            m.d.comb += after[:2].eq(Cat(beats == 1, one[0]))
         with m.If(ends.line):
-            m.d.comb += after[1:].eq(Cat(frame.last_column == 0, rows == 1))
+            m.d.comb += after[1:].eq(Cat(frame_few.no_column, one[1]))
         with m.If(ends.frame):
-            m.d.comb += after[1:].eq(no_more)
+            m.d.comb += after[1:].eq(Cat(few.no_column, few.no_row))
         with m.If(waiting):
-            m.d.comb += idle[1:].eq(no_more)
+            m.d.comb += idle[1:].eq(Cat(few.no_column, few.no_row))
         m.d.sync += [last.eq(Mux(store, after, idle)),
                      ends.eq(Mux(store, *(Cat(flags[0], flags[:2].all(), flags.all())
                                           for flags in (after, idle))))]
         with m.If(store):
             m.d.sync += word.eq(word + 1)
             with m.If(ends.pixel):
-                m.d.sync += [word.eq(0), columns.eq(columns - 1)]
+                m.d.sync += [word.eq(0), columns.eq(columns - 1), one[0].eq(columns == 2)]
             with m.If(ends.line):
-                m.d.sync += [columns.eq(frame.last_column), rows.eq(rows - 1)]
+                m.d.sync += [columns.eq(frame.last_column), one[0].eq(frame_few.one_column),
+                             rows.eq(rows - 1), one[1].eq(rows == 2)]
         with m.If(Mux(store, ends.frame, waiting)):
-            m.d.sync += [rows.eq(new.last_row), columns.eq(new.last_column)]
+            m.d.sync += [rows.eq(new.last_row), columns.eq(new.last_column),
+                         one.eq(Cat(few.one_column, few.one_row))]
         with m.If(waiting | ends.frame):  # not waiting for `store`
+            m.d.sync += frame_few.eq(few)
             m.d.sync += [frame[name].eq(new[name]) for name in (
                 "last_row", "last_column", "out_height", "out_width")]
 
