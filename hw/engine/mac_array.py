@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from ..primitives.multiplier import Multiplier, MultiplierPair
+from ..primitives.multiplier import LutMultiplier, Multiplier, MultiplierPair
 from .delay import delay
 from .layouts import Layouts
 
@@ -62,11 +62,17 @@ class MacArray(wiring.Component):
         """Cycles that bring several pixels into the order of the lanes."""
         return 1 if program.folding.px > 1 else 0
 
+    @staticmethod
+    def multiplier(program):
+        """The primitive that makes the products."""
+        if program.pack:
+            return MultiplierPair
+        return LutMultiplier if program.lut_products else Multiplier
+
     @classmethod
     def latency(cls, program):
         """Cycles from the last step of a group to its sums."""
-        multiplier = MultiplierPair if program.pack else Multiplier
-        return (cls.rotation_latency(program) + multiplier.LATENCY
+        return (cls.rotation_latency(program) + cls.multiplier(program).LATENCY
                 + ceil_log2(program.folding.pi) + cls.ACCUMULATE)
 
     def elaborate(self, platform):
@@ -111,8 +117,8 @@ class MacArray(wiring.Component):
         program, folding = self._program, self._program.folding
         products = [[] for _ in range(folding.po)]
         for o, i in product(range(folding.po), range(folding.pi)):
-            block = Multiplier(signed(program.activation_bits),
-                               signed(program.quantisation.weight_bits))
+            block = self.multiplier(program)(signed(program.activation_bits),
+                                             signed(program.quantisation.weight_bits))
             m.submodules[f"{name}_{o}_{i}"] = block
             m.d.comb += [block.a.eq(self._operand(pixel, o, i)),
                          block.b.eq(self._weight(weights, o, i))]
@@ -124,7 +130,8 @@ class MacArray(wiring.Component):
         program, folding = self._program, self._program.folding
         products = [[] for _ in range(folding.po)]
         for o, i in product(range(0, folding.po, 2), range(folding.pi)):
-            pair = MultiplierPair(program.activation_bits, program.quantisation.weight_bits)
+            pair = self.multiplier(program)(program.activation_bits,
+                                            program.quantisation.weight_bits)
             m.submodules[f"{name}_{o}_{i}"] = pair
             m.d.comb += [pair.a.eq(self._operand(pixel, o, i)),
                          pair.b0.eq(self._weight(weights, o, i)),
