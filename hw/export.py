@@ -58,7 +58,8 @@ def make_program(options):
     return Program(layer=layer, quantisation=quantisation, tensors=tensors,
                    height=options.height, width=options.width,
                    folding=Folding(pi=options.pi, po=options.po, px=options.px),
-                   skip_zeros=options.skip_zeros, pack=options.pack, loadable=options.loadable)
+                   skip_zeros=options.skip_zeros, pack=options.pack,
+                   lut_products=options.lut_products, loadable=options.loadable)
 
 
 def restore_program(manifest, tensors):
@@ -69,7 +70,8 @@ def restore_program(manifest, tensors):
         layer=options.layer(), tensors=tensors, height=options.height, width=options.width,
         quantisation=Quantisation(**{k: v for k, v in manifest.layer.items() if k in names}),
         folding=Folding(pi=options.pi, po=options.po, px=options.px),
-        skip_zeros=options.skip_zeros, pack=options.pack, loadable=options.loadable)
+        skip_zeros=options.skip_zeros, pack=options.pack, lut_products=options.lut_products,
+        loadable=options.loadable)
 
 
 def describe(program, options):
@@ -83,8 +85,8 @@ def describe(program, options):
         pi=folding.pi, po=folding.po, px=folding.px, requantisers=program.requantisers,
         magnitude_bits=program.magnitude_bits, max_height=program.height,
         skip_zeros=program.skip_zeros, pruned=program.pruned, pack=program.pack,
-        accumulator_bits=program.accumulator_bits, line_rows=program.line_rows,
-        loadable=program.loadable, target=options.target)
+        lut_products=program.lut_products, accumulator_bits=program.accumulator_bits,
+        line_rows=program.line_rows, loadable=program.loadable, target=options.target)
     spec = {**program.layer.describe(), **program.quantisation.describe()}
     return Manifest(
         name=name, generator=__version__, options=options.model_dump(mode="json"), layer=spec,
@@ -111,7 +113,7 @@ def _figures(program):
         cycles_per_frame=schedule.cycles, latency=schedule.latency(result_latency(program)),
         macs=height * width * taps * program.layout.group_inputs * program.layer.out_channels,
         useful_macs=schedule.useful_macs,
-        utilisation=schedule.useful_macs / (program.multipliers * schedule.cycles),
+        utilisation=schedule.useful_macs / (program.folding.products * schedule.cycles),
         multipliers=program.multipliers,
         requantiser_multipliers=requantiser_multipliers(program),
         memory_bits=memory_bits(program))

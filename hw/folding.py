@@ -1,7 +1,7 @@
 """How far a layer is unrolled into hardware, and how its channels lie in stream beats.
 
 `pi` input channels, `po` output channels and `px` output pixels are worked on in each cycle, by
-`pi * po * px` multipliers. Channels that do not divide by the folding are padded: the last beat
+`pi * po * px` products. Channels that do not divide by the folding are padded: the last beat
 of a group has idle lanes.
 """
 
@@ -30,7 +30,8 @@ class Folding:
             whole(name, getattr(self, name), 1)
 
     @property
-    def multipliers(self):
+    def products(self):
+        """Products of each cycle."""
         return self.pi * self.po * self.px
 
 

@@ -40,7 +40,7 @@ def table(manifest):
             ("useful MACs", f"{figures.useful_macs:,}"),
             ("multipliers",
              f"{figures.multipliers:,} + {figures.requantiser_multipliers:,} to requantise"),
-            ("useful MACs per multiplier and cycle", f"{figures.utilisation:.4f}"),
+            ("useful share of the products", f"{figures.utilisation:.4f}"),
             ("memory bits", f"{figures.memory_bits:,}")):
         rows.add_row(label, value)
     return rows

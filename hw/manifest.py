@@ -37,6 +37,7 @@ class EngineInfo(_Part):
     skip_zeros: bool
     pruned: bool
     pack: bool = Field(description="whether two output channels share a multiplier")
+    lut_products: bool = Field(description="whether the MAC array is made of look-up tables alone")
     accumulator_bits: int
     line_rows: int = Field(description="input rows that the line buffer holds")
     loadable: bool
@@ -51,8 +52,8 @@ class Figures(_Part):
     latency: int = Field(description="cycles from the first input beat to the first output beat")
     macs: int = Field(description="multiplications of one frame, zeros inserted, no tap left out")
     useful_macs: int = Field(description="without inserted zeros and taps outside the frame")
-    utilisation: float = Field(description="useful_macs / (multipliers * cycles_per_frame)")
-    multipliers: int = Field(description="of the MAC array: pi * po * px, or half of that")
+    utilisation: float = Field(description="useful_macs / (pi * po * px * cycles_per_frame)")
+    multipliers: int = Field(description="of the MAC array: pi * po * px, half of that, or none")
     requantiser_multipliers: int = Field(description="18-bit multipliers of the requantisers")
     memory_bits: int
 

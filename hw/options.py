@@ -82,6 +82,7 @@ class Options(BaseModel):
     multiplier_bits: int = Field(16, description="multiplier width of the scheme compact")
     skip_zeros: bool = Field(False, description="skip steps whose activations are all zero")
     pack: bool = Field(False, description="two products from one multiplier; no weight may be -128")
+    lut_products: bool = Field(False, description="products of look-up tables, not of multipliers")
     loadable: bool = Field(False, description="load weights at run time, into a double buffer")
     target: Literal["generic", "ecp5", "ice40"] = Field(
         "generic", description="device family that the FuseSoC core is synthesised for")

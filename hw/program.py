@@ -50,6 +50,8 @@ class Program:
         Drop steps whose activations are all zero.
     pack : bool
         Two output channels share a multiplier.
+    lut_products : bool
+        The MAC array is made of look-up tables alone.
     loadable : bool
         Weights come over their own stream instead of lying in the bitstream.
     """
@@ -62,6 +64,7 @@ class Program:
     folding: Folding
     skip_zeros: bool = False
     pack: bool = False
+    lut_products: bool = False
     loadable: bool = False
 
     def __post_init__(self):
@@ -76,6 +79,8 @@ class Program:
                              f"channels it may need {self.accumulator_bits} bits")
 
     def _check_pack(self):
+        if self.lut_products:
+            raise ValueError("lut_products must be False where pack is set, not True")
         lanes, weight = self.folding.po // self.layout.parallel_groups, self.tensors["weight"]
         if lanes % 2:
             raise ValueError("po must give each convolution group an even number of lanes where "
@@ -87,7 +92,7 @@ class Program:
     @property
     def multipliers(self):
         """Multipliers of the MAC array."""
-        return self.folding.multipliers // (2 if self.pack else 1)
+        return 0 if self.lut_products else self.folding.products // (2 if self.pack else 1)
 
     # --- shape ------------------------------------------------------------------------------
 

@@ -84,7 +84,8 @@ class Ingest(wiring.Component):
         taken = valid & Mux(first, state.may_start, state.may_more)
         m.d.comb += [
             self.i.ready.eq(Mux(first, state.takes_first, state.takes_other)),
-            store.eq(taken | state.may_fill), self.o_frame.valid.eq(valid & first & state.may_start),
+            store.eq(taken | state.may_fill),
+            self.o_frame.valid.eq(valid & first & state.may_start),
         ]
         self._count(m, frame, ends, state.waiting, store)
         rows, frames, slot = self._find_room(m, state, store, ends)

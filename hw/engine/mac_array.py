@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from ..primitives.multiplier import Multiplier, MultiplierPair
+from ..primitives.multiplier import LutMultiplier, Multiplier, MultiplierPair
 from .delay import delay
 from .layouts import Layouts
 from .lookup import pick
@@ -59,11 +59,17 @@ class MacArray(wiring.Component):
     OPERANDS = 1    # from the memories into registers that are near, pixels in the order of lanes
     ACCUMULATE = 2  # into the accumulator, and out of it as the gain of the group
 
+    @staticmethod
+    def multiplier(program):
+        """The primitive that makes the products."""
+        if program.pack:
+            return MultiplierPair
+        return LutMultiplier if program.lut_products else Multiplier
+
     @classmethod
     def latency(cls, program):
         """Cycles from the last step of a group to its sums."""
-        multiplier = MultiplierPair if program.pack else Multiplier
-        return (cls.OPERANDS + multiplier.LATENCY + ceil_log2(program.folding.pi)
+        return (cls.OPERANDS + cls.multiplier(program).LATENCY + ceil_log2(program.folding.pi)
                 + cls.ACCUMULATE)
 
     def elaborate(self, platform):
@@ -108,8 +114,8 @@ class MacArray(wiring.Component):
         program, folding = self._program, self._program.folding
         products = [[] for _ in range(folding.po)]
         for o, i in product(range(folding.po), range(folding.pi)):
-            block = Multiplier(signed(program.activation_bits),
-                               signed(program.quantisation.weight_bits))
+            block = self.multiplier(program)(signed(program.activation_bits),
+                                             signed(program.quantisation.weight_bits))
             m.submodules[f"{name}_{o}_{i}"] = block
             m.d.comb += [block.a.eq(self._operand(pixel, o, i)),
                          block.b.eq(self._weight(weights, o, i))]
@@ -121,7 +127,8 @@ class MacArray(wiring.Component):
         program, folding = self._program, self._program.folding
         products = [[] for _ in range(folding.po)]
         for o, i in product(range(0, folding.po, 2), range(folding.pi)):
-            pair = MultiplierPair(program.activation_bits, program.quantisation.weight_bits)
+            pair = self.multiplier(program)(program.activation_bits,
+                                            program.quantisation.weight_bits)
             m.submodules[f"{name}_{o}_{i}"] = pair
             m.d.comb += [pair.a.eq(self._operand(pixel, o, i)),
                          pair.b0.eq(self._weight(weights, o, i)),

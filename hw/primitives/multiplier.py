@@ -1,6 +1,6 @@
 """Multipliers with every register that a DSP block has, so that it runs at the block's speed."""
 
-from amaranth.hdl import Const, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -52,12 +52,13 @@ class Multiplier(wiring.Component):
 class LutMultiplier(wiring.Component):
     """`Multiplier` made of look-up tables alone, for devices without multipliers.
 
-    One row for each bit of `b`, added in a tree of two-input adders with a register after each.
+    By Booth's recoding, `b` is a sum of digits -2, -1, 0, 1 and 2, one for each two of its bits,
+    each of which makes a row of a few tables. A tree of adders adds the rows.
 
     Parameters
     ----------
     a, b : Shape
-        Shapes of the operands; `b` has at most 16 bits, and better is the shorter one.
+        Shapes of the operands; `b` has at most 8 bits with its sign.
 
     Members
     -------
@@ -66,34 +67,63 @@ class LutMultiplier(wiring.Component):
     """
 
     LATENCY = Multiplier.LATENCY
-    ROWS = 1 << LATENCY
+    MOST_BITS = 8   # of b: two cycles make the rows, and two add four of them
 
     def __init__(self, a, b):
         product = (Const(0, a) * Const(0, b)).shape()
-        if len(Const(0, b)) > self.ROWS:
-            raise ValueError(f"b must have at most {self.ROWS} bits, not {len(Const(0, b))}")
+        if _signed_bits(Const(0, b)) > self.MOST_BITS:
+            raise ValueError(f"b must have at most {self.MOST_BITS} bits with its sign, "
+                             f"not {_signed_bits(Const(0, b))}")
         super().__init__({"a": In(a), "b": In(b), "p": Out(product)})
 
     def elaborate(self, platform):
         m = Module()
-        bits = len(self.b)
-        wait = self.LATENCY - max(1, ceil_log2(bits))
-        a, b = delayed(m, self.a, "a_in", wait), delayed(m, self.b, "b_in", wait)
-        rows = [Mux(b[n], a, 0) for n in range(bits)]
-        level, place = 0, 1     # between neighbours of a level are `place` bits
-        while level < self.LATENCY - wait:
-            sums = []
-            for n in range(0, len(rows), 2):
-                low, high = rows[n], rows[n + 1] if n + 1 < len(rows) else Const(0)
-                negative = level == 0 and n + 2 >= len(rows) and self.b.shape().signed
-                if negative and n + 1 == len(rows):
-                    value = -low
-                else:
-                    value = low - (high << place) if negative else low + (high << place)
-                sums.append(delayed(m, value, f"sum_{level}_{n // 2}"))
-            rows, level, place = sums, level + 1, 2 * place
-        m.d.comb += self.p.eq(rows[0])
+        levels = ceil_log2(-(-_signed_bits(self.b) // 2))
+        wait = self.LATENCY - 2 - levels
+        a, b = Signal(signed(_signed_bits(self.a))), Signal(signed(2 << levels))
+        m.d.comb += [a.eq(delayed(m, self.a, "a_wait", wait)),
+                     b.eq(delayed(m, self.b, "b_wait", wait))]
+        operands = delayed(m, a, "a_in"), delayed(m, -a, "minus_in")
+        digits = Cat(Const(0, 1), b)
+        rows = [self._row(m, operands, digits[2 * n:2 * n + 3], f"row_{n}", n + 1 == 1 << levels)
+                for n in range(1 << levels)]
+        for level in range(levels):
+            rows = [self._sum(m, low, high, 2 << level, f"sum_{level}_{n}")
+                    for n, (low, high) in enumerate(zip(rows[::2], rows[1::2]))]
+        m.d.comb += self.p.eq(rows[0][0])
         return m
+
+    @staticmethod
+    def _row(m, operands, digit, name, highest):
+        """(product of a digit, what it lacks), two cycles later.
+
+        The complement lacks 1 to the negative. The highest row must not lack anything, since there
+        is no row above it with room for that.
+        """
+        zero = delayed(m, digit.all() | ~digit.any(), f"{name}_zero")
+        twice = delayed(m, digit[0] == digit[1], f"{name}_twice")
+        negative = delayed(m, digit[2], f"{name}_negative")
+        a, minus = operands
+        opposite, lacks = (minus, Const(0, 1)) if highest else (~a, negative)
+        once = Mux(negative, opposite, a)
+        product = Mux(twice, Cat(lacks, once).as_signed(), once)
+        return (delayed(m, Mux(zero, 0, product), name),
+                delayed(m, lacks & ~zero, f"{name}_lacks"))
+
+    @staticmethod
+    def _sum(m, low, high, place, name):
+        """Sum of two rows with `place` bits between them, and what it lacks: that of the upper one.
+
+        What the lower one lacks belongs two bits below the upper one, where there is nothing yet.
+        """
+        (low, lacks), (high, high_lacks) = low, high
+        addend = Cat(Const(0, place - 2), lacks, Const(0, 1), high).as_signed()
+        return delayed(m, low + addend, name), delayed(m, high_lacks, f"{name}_lacks")
+
+
+def _signed_bits(value):
+    """Bits of a value as a signed number."""
+    return len(value) + (not value.shape().signed)
 
 
 class MultiplierPair(wiring.Component):

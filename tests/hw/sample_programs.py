@@ -81,6 +81,10 @@ PROGRAMS = {  # name: (layer, options), small, and unlike each other
     "pack": (transposed(3, 4, 3), {"folding": {"pi": 2, "po": 4}, "pack": True}),
     "pack groups": (transposed(4, 8, groups=4), {"folding": {"po": 8}, "pack": True,
                                                  "quantisation": {"weight_bits": 4}}),
+    "lut products": (transposed(3, 4, 3), {"folding": {"pi": 3, "po": 2}, "lut_products": True}),
+    "lut products of 4 bits": (transposed(2, 2), {
+        "folding": {"pi": 2, "po": 2, "px": 2}, "lut_products": True, "size": (3, 4),
+        "quantisation": {"weight_bits": 4, "dtype": "int8", "input_zero_point": 9}}),
     "skip": (transposed(19, 2), {"folding": {"po": 2}, "skip_zeros": True, "size": (3, 3)}),
     "skip pixels": (transposed(6, 2), {"folding": {"pi": 2, "po": 2, "px": 3},
                                        "skip_zeros": True, "size": (4, 6)}),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import hw.export
-from hw.export import generate, make_program, write_whole
+from hw.export import describe, generate, make_program, write_whole
 from hw.manifest import Manifest
 from hw.options import Options
 from hw.resources import memories, memory_bits
@@ -70,6 +70,14 @@ def test_memories_are_those_of_the_verilog(tmp_path):
                          for _ in range(count))
         assert counted == sizes
         assert manifest.figures.memory_bits == memory_bits(program)
+
+
+@pytest.mark.parametrize("choice, multipliers", (({}, 2), ({"pack": True}, 1),
+                                                 ({"lut_products": True}, 0)))
+def test_utilisation_is_a_share_of_the_products(choice, multipliers):
+    options = Options(cout=2, po=2, height=3, width=3, **choice)
+    figures = describe(make_program(options), options).figures
+    assert (figures.multipliers, figures.utilisation) == (multipliers, 1)
 
 
 def test_schema_is_up_to_date():

@@ -33,7 +33,7 @@ def test_refused_layout(options, message):
 
 
 def test_multipliers():
-    assert Folding(pi=2, po=3, px=5).multipliers == 30
+    assert Folding(pi=2, po=3, px=5).products == 30
 
 
 @pytest.mark.parametrize("inputs, outputs, groups, folding, in_beats, out_beats", (

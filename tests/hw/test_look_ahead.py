@@ -88,7 +88,8 @@ def work_of(groups, flags):
             visit, mask = group[n], flags.steps(group[n])
             word = {"mask": mask, "last": 0, "tag": visit["tag"], "release": visit["release"]}
             if mask:
-                word |= {name: visit["_place"][name] for name in ("weight", "lines", "lanes", "rotate")}
+                word |= {name: visit["_place"][name]
+                         for name in ("weight", "lines", "lanes", "rotate")}
             found.append(word)
         found[-1] |= {"last": 1, "release": group[-1]["release"]}
         # a cycle earlier where the next word comes behind it

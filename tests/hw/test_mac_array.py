@@ -16,7 +16,7 @@ def pack(values, bits):
 @pytest.mark.parametrize("pauses", (False, True), ids=("none", "input"))
 @pytest.mark.parametrize("name", ("plain", "folded", "ragged", "three pixels", "two pixels",
                                   "dense pixels", "depthwise", "parallel groups", "convolution",
-                                  "int8"))
+                                  "int8", "lut products", "lut products of 4 bits"))
 def test_sums(name, pauses):
     p = program(name)
     rng, latency = np.random.default_rng(len(name)), MacArray.latency(p)

@@ -240,3 +240,10 @@ def test_two_products_from_one_multiplier():
     with pytest.raises(ValueError, match="^weight must be at least -127 where two products share "
                                          "a multiplier, not -128$"):
         make_program(layer, tensors={"weight": weight}, folding={"po": 2}, pack=True)
+
+
+def test_products_of_tables():
+    assert make_program(transposed(), lut_products=True).multipliers == 0
+    with pytest.raises(ValueError, match="^lut_products must be False where pack is set, not "
+                                         "True$"):
+        make_program(transposed(1, 2), folding={"po": 2}, pack=True, lut_products=True)

@@ -215,7 +215,8 @@ class Group:
         for y, x, word in product(self.line.rows, self.columns, range(words)):
             visit = {**self.same, "row_tap": start[0] + y, "column_tap": start[1] + x,
                      "new_tap": int(word == 0),
-                     "new_row": int(word == 0 and x == self.columns[0]), "_length": min(size, layout.block_inputs - word * size),
+                     "new_row": int(word == 0 and x == self.columns[0]),
+                     "_length": min(size, layout.block_inputs - word * size),
                      "_at": (self.line.i + self.line.dys[y], self.j + self.dxs[x], self.b,
                              word * size),
                      "_place": {**self._places(y, x, word, size), "weight":

@@ -41,6 +41,10 @@ CASES = {
                                   "target": "ice40"},
     "two products of 4 bits": {"cin": 3, "cout": 2, "k": 4, "po": 2, "px": 2, "pack": True,
                                "weight_bits": 4, "target": "ecp5"},
+    "products of tables": {"cin": 3, "cout": 4, "k": 4, "pi": 3, "po": 2, "lut_products": True},
+    "products of tables on the iCE40": {"cin": 3, "cout": 2, "k": 4, "po": 2, "px": 2,
+                                        "weight_bits": 4, "lut_products": True, "target": "ice40",
+                                        "loadable": True},
     "flag words of a part": {"cin": 37, "k": 2, "s": 2, "skip_zeros": True},
 }
 
