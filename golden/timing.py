@@ -22,9 +22,11 @@ WORD_TO_STEP = 1        # a word of the look-ahead is taken -> its first step
 ADDRESSES, ADDRESSES_OF_PIXELS = 4, 5
 FLAGS = 2               # the flag word of a visit is read -> its live steps are known
 OFFSET = 2              # a step of a word is issued -> its addresses
-FREE = 3                # last step of a row is done -> the first beat of another may take its place
+FREE = 5                # last step of a row is done -> the first beat of another in its place
+NEXT_FRAME = 2          # last step of a frame is done -> the first beat of the next but one
 MEMORY, MULTIPLIER, PAIR, WIDE_MULTIPLIER = 2, 4, 7, 6
 OPERANDS = 1            # out of the memories -> at the multipliers
+SERIAL, DIGIT = 2, 2    # a product made in digits of so many bits -> their number and this
 ACCUMULATE = 2          # into the accumulator, and out of it
 MAGNITUDE, TO_MANTISSA, SHIFT, CODE = 3, 4, 3, 5    # stages of the rounding
 LOOK_AHEAD_QUEUE = 2    # a word enters the queue of the look-ahead -> it is offered
@@ -56,6 +58,10 @@ class EngineParameters:
         Whether steps without activations, and steps without weights, are skipped.
     pack : bool
         Whether two output channels share a multiplier.
+    serial_requant : bool
+        Whether the products of requantisation are made digit by digit.
+    turn_interval : int
+        Cycles from one channel of a requantiser to the next.
     """
 
     pi: int
@@ -67,6 +73,8 @@ class EngineParameters:
     skip_zeros: bool = False
     pruned: bool = False
     pack: bool = False
+    serial_requant: bool = False
+    turn_interval: int = 1
 
 
 @dataclass(frozen=True)
@@ -159,19 +167,21 @@ class Shape:
         self.line_rows = min(self.rows.high - min(self.rows.low, 0) + 2, 2 * engine.max_height)
         self.flag_words = -(-self.block_inputs // FLAG_WORD)
         self.flag_bits = -(-self.block_inputs // self.flag_words)
-        self.interval = -(-engine.po // engine.requantisers)
+        turns = -(-engine.po // engine.requantisers)
+        self.interval = turns * engine.turn_interval
         wide = spec["requant"] == "onnxruntime" and engine.magnitude_bits > FLOAT32_MANTISSA
         table = MEMORY if spec["activation"] in TABLE_ACTIVATIONS else 0
         tie = 2 if spec["requant"] == "onnxruntime" else 1
-        rounding = (MAGNITUDE + (TO_MANTISSA if wide else 0) + WIDE_MULTIPLIER + SHIFT + tie
-                    + CODE)
+        bits = FLOAT32_MANTISSA if spec["requant"] == "onnxruntime" else spec["multiplier_bits"]
+        product = SERIAL + -(-bits // DIGIT) if engine.serial_requant else WIDE_MULTIPLIER
+        rounding = MAGNITUDE + (TO_MANTISSA if wide else 0) + product + SHIFT + tie + CODE
         addresses = ADDRESSES_OF_PIXELS if engine.px > 1 else ADDRESSES
         self.flags = addresses + MEMORY + FLAGS
         self.addresses = OFFSET if engine.skip_zeros or engine.pruned else addresses
         self.latency = (self.addresses + MEMORY + OPERANDS
                         + (PAIR if engine.pack else MULTIPLIER)
                         + (engine.pi - 1).bit_length() + ACCUMULATE + MEMORY + rounding + table
-                        + self.interval - 1)
+                        + (turns - 1) * engine.turn_interval)
         gathering = 2 * self.columns.phases if engine.px > 1 else 0
         self.credits = 1 << (self.latency + gathering + QUEUE + SPARE_CREDITS - 1).bit_length()
 
@@ -234,7 +244,7 @@ class _Input:
             earliest = self.row_freed[number - shape.line_rows] + FREE
         if first and len(self.frame_begun) >= FRAMES_IN_FLIGHT:
             before = self.frame_done[len(self.frame_begun) - FRAMES_IN_FLIGHT]
-            earliest = max(earliest, before + FREE)
+            earliest = max(earliest, before + NEXT_FRAME)
         older, newer = self._before
         last, accepted, gaps = self._last, self.accepted, self._gaps
         for beat in range(width * shape.input_beats):

@@ -59,7 +59,8 @@ def make_program(options):
                    height=options.height, width=options.width,
                    folding=Folding(pi=options.pi, po=options.po, px=options.px),
                    skip_zeros=options.skip_zeros, pack=options.pack,
-                   lut_products=options.lut_products, loadable=options.loadable)
+                   lut_products=options.lut_products, serial_requant=options.serial_requant,
+                   loadable=options.loadable)
 
 
 def restore_program(manifest, tensors):
@@ -71,7 +72,7 @@ def restore_program(manifest, tensors):
         quantisation=Quantisation(**{k: v for k, v in manifest.layer.items() if k in names}),
         folding=Folding(pi=options.pi, po=options.po, px=options.px),
         skip_zeros=options.skip_zeros, pack=options.pack, lut_products=options.lut_products,
-        loadable=options.loadable)
+        serial_requant=options.serial_requant, loadable=options.loadable)
 
 
 def describe(program, options):
@@ -83,6 +84,7 @@ def describe(program, options):
                   smallest_width=program.smallest(1))
     engine = EngineInfo(
         pi=folding.pi, po=folding.po, px=folding.px, requantisers=program.requantisers,
+        serial_requant=program.serial_requant, turn_interval=program.turn_interval,
         magnitude_bits=program.magnitude_bits, max_height=program.height,
         skip_zeros=program.skip_zeros, pruned=program.pruned, pack=program.pack,
         lut_products=program.lut_products, accumulator_bits=program.accumulator_bits,

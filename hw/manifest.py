@@ -32,6 +32,8 @@ class EngineInfo(_Part):
     po: int = Field(description="output channels per cycle")
     px: int = Field(description="output pixels per cycle")
     requantisers: int = Field(description="output channels requantised per cycle, for each pixel")
+    serial_requant: bool = Field(description="whether they multiply bit by bit")
+    turn_interval: int = Field(description="cycles from one channel of a requantiser to the next")
     magnitude_bits: int = Field(description="width of the magnitude of accumulator plus bias")
     max_height: int
     skip_zeros: bool

@@ -83,6 +83,7 @@ class Options(BaseModel):
     skip_zeros: bool = Field(False, description="skip steps whose activations are all zero")
     pack: bool = Field(False, description="two products from one multiplier; no weight may be -128")
     lut_products: bool = Field(False, description="products of look-up tables, not of multipliers")
+    serial_requant: bool = Field(False, description="requantise bit by bit, without multipliers")
     loadable: bool = Field(False, description="load weights at run time, into a double buffer")
     target: Literal["generic", "ecp5", "ice40"] = Field(
         "generic", description="device family that the FuseSoC core is synthesised for")

@@ -19,6 +19,7 @@ import numpy as np
 
 from .folding import IDLE, ChannelLayout, Folding
 from .phase_bank import lower
+from .primitives.serial import SerialMultiplier
 from .quantisation import Quantisation
 from .schedule import Schedule
 
@@ -52,6 +53,8 @@ class Program:
         Two output channels share a multiplier.
     lut_products : bool
         The MAC array is made of look-up tables alone.
+    serial_requant : bool
+        Requantise bit by bit, without multipliers.
     loadable : bool
         Weights come over their own stream instead of lying in the bitstream.
     """
@@ -65,6 +68,7 @@ class Program:
     skip_zeros: bool = False
     pack: bool = False
     lut_products: bool = False
+    serial_requant: bool = False
     loadable: bool = False
 
     def __post_init__(self):
@@ -286,13 +290,34 @@ class Program:
         As few as keep up with the shortest group of a dense frame; with zeros skipped, with a
         group of which one step in `FLAG_WORD` is left.
         """
+        return -(-self.folding.po // self._shortest_group)
+
+    @property
+    def _shortest_group(self):
         shortest = self.schedule.shortest_group // (FLAG_WORD if self.skip_zeros else 1)
-        return -(-self.folding.po // max(1, shortest))
+        return max(1, shortest)
+
+    @property
+    def turns(self):
+        """Output channels of a group that a requantiser works on, one after the other."""
+        return -(-self.folding.po // self.requantisers)
+
+    @cached_property
+    def turn_interval(self):
+        """Cycles from one channel to the next: a power of two, 1 where multipliers requantise.
+
+        Products that are made bit by bit get as much time as the shortest group has to spare.
+        """
+        if not self.serial_requant:
+            return 1
+        product = SerialMultiplier.interval(self.quantisation.mantissa_bits)
+        spare = max(1, self._shortest_group // self.turns)
+        return 1 << min(spare.bit_length() - 1, (product - 1).bit_length())
 
     @property
     def result_interval(self):
         """Cycles that the requantisers take for the results of one group."""
-        return -(-self.folding.po // self.requantisers)
+        return self.turns * self.turn_interval
 
     # --- constants of the result path -------------------------------------------------------
 
@@ -304,11 +329,11 @@ class Program:
 
     @cached_property
     def parameter_channels(self):
-        """Array (parameter sets * result interval, requantisers) of convolution channels, or -1."""
+        """Array (parameter sets * turns, requantisers) of convolution channels, or -1."""
         banks = sum(self.bank.channels, []) if self.bank.per_phase_parameters else [
             self.bank.channels[0][0]]
         lanes = np.full((len(banks), self.layout.output_beats,
-                         self.result_interval * self.requantisers), IDLE)
+                         self.turns * self.requantisers), IDLE)
         for bank, channels in zip(lanes, banks):
             with_idle = np.append(channels, IDLE)  # index -1, an idle lane, stays -1
             bank[:, :self.folding.po] = with_idle[self.layout.output_channels]

@@ -44,5 +44,7 @@ def memory_bits(program):
 
 def requantiser_multipliers(program):
     """18-bit multipliers of all requantisers."""
+    if program.serial_requant:
+        return 0
     blocks = WideMultiplier.blocks("generic", *Rounding.operands(program))
     return blocks * program.requantisers * program.folding.px

@@ -95,12 +95,13 @@ class Engine(wiring.Component):
             connect(m, ingest.flag, flags.write)
             m.d.comb += [flags.read.eq(sequencer.flag_read), sequencer.flag_data.eq(flags.data)]
 
-        step = sequencer.o
+        step, slack = sequencer.o, MacArray.slack(program, platform)
         m.d.comb += [
             ingest.geometry.eq(registers.geometry), sequencer.written.eq(ingest.written),
             ingest.release.eq(sequencer.release), ingest.release_en.eq(sequencer.release_en),
             sequencer.departure.eq(output.departure),
-            lines.read.eq(step.lines), stores.weight_read.eq(step.weight),
+            lines.read.eq(delay(m, step.lines, slack, name="lines_read")),
+            stores.weight_read.eq(delay(m, step.weight, slack, name="weight_read")),
             mac_array.i.eq(delay(m, step.mac, BlockMemory.LATENCY, name="step")),
             mac_array.i_valid.eq(delay(m, sequencer.o_valid, BlockMemory.LATENCY,
                                        name="step_valid")),

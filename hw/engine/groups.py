@@ -1,6 +1,6 @@
 """Walks the groups of results of each output row, and finds their taps and addresses."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -44,29 +44,22 @@ class GroupWalker(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        busy, room, advance, load = (Signal(name=name) for name in (
-            "busy", "room", "advance", "load"))
+        busy, room, fresh, move = (Signal(name=name) for name in ("busy", "room", "fresh", "move"))
         line = Signal(self._layouts.line)
-        here, first, after, following = (Signal(self._place, name=name) for name in (
-            "here", "first", "after", "following"))
+        here, first, after = (Signal(self._place, name=name) for name in ("here", "first", "after"))
         ends = Signal(data.StructLayout({name: 1 for name in ("block", "position", "line")}))
-        m.d.comb += [advance.eq(busy & room), self.i.ready.eq(~busy | (advance & ends.line)),
-                     load.eq(self.i.valid & self.i.ready)]
-        with m.If(self.i.ready):
-            m.d.sync += busy.eq(self.i.valid)
-        with m.If(load):
-            m.d.sync += line.eq(self.i.payload)
-            m.d.comb += following.eq(first)
-        with m.Else():
-            m.d.comb += following.eq(after)
-        m.d.comb += following.first.eq(load & self.i.payload.first)
+        # what moves into an idle walk is not looked at if it is nothing
+        m.d.comb += [move.eq(~busy | room), fresh.eq(~busy | ends.line),
+                     self.i.ready.eq(move & fresh)]
         self._begin(m, first, self.i.payload)
         self._advance(m, here, after, ends, line)
-        with m.If(load | advance):
-            # both outcomes are worked out first, since `load` is late in its cycle
-            m.d.sync += [here.eq(following), ends.eq(Mux(load, *map(self._ends, (first, after))))]
+        with m.If(move & fresh):
+            m.d.sync += [busy.eq(self.i.valid), line.eq(self.i.payload), here.eq(first),
+                         ends.eq(self._ends(first))]
+        with m.Elif(move):
+            m.d.sync += [here.eq(after), ends.eq(self._ends(after))]
         m.submodules.queue = queue = PipelineQueue(self._layouts.group, latency=self._PIPELINE)
-        m.d.comb += [room.eq(queue.room), queue.enter.eq(advance),
+        m.d.comb += [room.eq(queue.room), queue.enter.eq(busy & room),
                      queue.i.eq(self._find(m, line, here, ends))]
         connect(m, queue.o, flipped(self.o))
         return m
@@ -120,7 +113,7 @@ class GroupWalker(wiring.Component):
         program, px = self._program, self._program.folding.px
         layout = program.layout
         m.d.comb += [
-            first.left.eq(px - 1),
+            first.first.eq(line.first), first.left.eq(px - 1),
             first.right.eq(line.last_column), first.g.eq(0),
             first.last_group.eq(layout.block_outputs == 1), first.b.eq(0),
             first.last_block.eq(layout.blocks == 1), first.q.eq(0),
@@ -151,7 +144,7 @@ class GroupWalker(wiring.Component):
         program, px = self._program, self._program.folding.px
         layout, block, taps = program.layout, program.phases[1] * px, self._taps
         few = block.bit_length()    # bits of the pixels of a last position
-        m.d.comb += [after.eq(here), after.g.eq(here.g + 1),
+        m.d.comb += [after.eq(here), after.first.eq(0), after.g.eq(here.g + 1),
                      after.parameters.eq(here.parameters + 1),
                      after.last_group.eq(here.g + 2 >= layout.block_outputs)]
         kinds = [self._kind((q + 1) % program.phases[1]) for q in range(program.phases[1])]

@@ -59,6 +59,8 @@ class Ingest(wiring.Component):
         One bit for each of `ERRORS`, high for one cycle.
     """
 
+    READ = 4    # cycles, at least, from the release of a row to the end of its last read
+
     def __init__(self, program):
         self._program = program
         self._layouts = layouts = Layouts(program)
@@ -191,8 +193,8 @@ class Ingest(wiring.Component):
         free, slot, begin = Signal(range(rows + 1), init=rows), Signal(up_to(rows - 1)), Signal()
         in_flight, left = Signal(range(FRAMES + 1)), Signal(range(FRAMES + 1))
         released = Mux(self.release_en, self.release.rows, 0)[:len(free)]
-        done = delay(m, self.release_en & self.release.frame, 2, name="done")
-        gain, less = (delay(m, gained[:len(free)], 1, name=name) for name, gained in (
+        done = delay(m, self.release_en & self.release.frame, 1, name="done")
+        gain, less = (delay(m, gained[:len(free)], self.READ - 1, name=name) for name, gained in (
             ("gain", released), ("gain_less", released - 1)))
         m.d.comb += [begin.eq(store & ~state.begun), left.eq(in_flight - done)]
         m.d.sync += [free.eq(Mux(begin, free + less, free + gain)),

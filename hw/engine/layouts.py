@@ -188,7 +188,7 @@ class Layouts:
     @property
     def turn_bits(self):
         """Bits of a parameter address that count the turns of one group."""
-        return (self._program.result_interval - 1).bit_length()
+        return (self._program.turns - 1).bit_length()
 
     @property
     def parameter_address(self):

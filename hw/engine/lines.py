@@ -73,11 +73,17 @@ class LineWalker(wiring.Component):
     def _walk(self, m, frame, here, queue):
         """Go from line to line."""
         program = self._program
-        busy, advance, load = Signal(), Signal(), Signal()
-        m.d.comb += [advance.eq(busy & queue.room), queue.enter.eq(advance),
-                     self.i.ready.eq(~busy | (advance & here.last)),
-                     load.eq(self.i.valid & self.i.ready)]
-        with m.If(advance):
+        busy, fresh, move = (Signal(name=name) for name in ("busy", "fresh", "move"))
+        # what moves into an idle walk is not looked at if it is nothing
+        m.d.comb += [move.eq(~busy | queue.room), fresh.eq(~busy | here.last),
+                     queue.enter.eq(busy & queue.room), self.i.ready.eq(move & fresh)]
+        with m.If(move & fresh):
+            new = self.i.payload
+            m.d.sync += [busy.eq(self.i.valid), frame.eq(new), here.first.eq(1),
+                         here.lines_left.eq(new.out_height), here.last.eq(new.out_height == 1),
+                         here.p.eq(0), here.last_phase.eq(program.phases[0] == 1),
+                         here.above.eq(0), here.below.eq(new.last_row), here.slot.eq(new.slot)]
+        with m.Elif(move):
             m.d.sync += [here.first.eq(0), here.lines_left.eq(here.lines_left - 1),
                          here.last.eq(here.lines_left == 2), here.p.eq(here.p + 1),
                          here.last_phase.eq(here.p + 2 >= program.phases[0])]
@@ -88,14 +94,6 @@ class LineWalker(wiring.Component):
                                               here.slot + 1))]
                 with m.If(here.above < self._taps.most):
                     m.d.sync += here.above.eq(here.above + 1)
-        with m.If(load):
-            new = self.i.payload
-            m.d.sync += [frame.eq(new), here.first.eq(1), here.lines_left.eq(new.out_height),
-                         here.last.eq(new.out_height == 1), here.p.eq(0),
-                         here.last_phase.eq(program.phases[0] == 1), here.above.eq(0),
-                         here.below.eq(new.last_row), here.slot.eq(new.slot)]
-        with m.If(self.i.ready):
-            m.d.sync += busy.eq(self.i.valid)
 
     def _find(self, m, frame, here, queue):
         """The line of this place, `_PIPELINE` cycles later."""

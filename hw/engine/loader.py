@@ -156,7 +156,7 @@ class Loader(wiring.Component):
             "restart", "next_part", "next_unit", "next_entry"))
         (_,), last_part = _count(m, [record_beats(program)], next_part, restart)
         (unit, turn, group), last_unit = _count(
-            m, [program.requantisers, program.result_interval, program.parameter_sets], next_unit,
+            m, [program.requantisers, program.turns, program.parameter_sets], next_unit,
             restart)
         (entry,), last_entry = _count(m, [CODES], next_entry, restart)
         earlier = Signal(max(1, len(self.record) - len(beat)))

@@ -7,6 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from ..primitives.devices import number
 from ..primitives.multiplier import LutMultiplier, Multiplier, MultiplierPair
 from .delay import delay
 from .layouts import Layouts
@@ -31,11 +32,11 @@ class MacArray(wiring.Component):
     Members
     -------
     i, i_valid
-        What there is to do, aligned with its data.
+        What there is to do.
     lines
-        A word from each memory of the line buffer.
+        A word from each memory of the line buffer, `slack` cycles after `i`.
     weights
-        The weight word.
+        The weight word, as late.
     sums
         Sum of pixel x and output lane o at `[x * po + o]`, `latency(program)` cycles after the
         last step; they stay, with their tag, until there are others.
@@ -72,11 +73,26 @@ class MacArray(wiring.Component):
         return (cls.OPERANDS + cls.multiplier(program).LATENCY + ceil_log2(program.folding.pi)
                 + cls.ACCUMULATE)
 
+    @classmethod
+    def slack(cls, program, platform):
+        """Cycles that the device has to spare: rather than operands, their addresses wait."""
+        return cls._spare(program, platform) + cls.OPERANDS - cls._operands(program, platform)
+
+    @staticmethod
+    def _spare(program, platform):
+        return MultiplierPair.spare(platform) if program.pack else 0
+
+    @classmethod
+    def _operands(cls, program, platform):
+        """Registers in front of the multipliers; those of the memories may be near enough."""
+        near = number(platform, "FABRIC_OUTPUT", False) and program.folding.px == 1
+        return 0 if near else cls.OPERANDS
+
     def elaborate(self, platform):
         m = Module()
         program, folding = self._program, self._program.folding
-        pixels = self._rotated(m)
-        weights = delay(m, self.weights, self.OPERANDS, name="weights")
+        pixels = self._rotated(m, platform)
+        weights = delay(m, self.weights, self._operands(program, platform), name="weights")
         latency = self.latency(program)
         lanes = delay(m, self.i.lanes & self.i_valid.replicate(folding.px),
                       latency - self.ACCUMULATE, name="lanes")
@@ -88,7 +104,7 @@ class MacArray(wiring.Component):
 
         multiply = self._multiply_pairs if program.pack else self._multiply
         for x, pixel in enumerate(pixels):
-            for o, products in enumerate(multiply(m, f"multiplier_{x}", pixel, weights)):
+            for o, products in enumerate(multiply(m, platform, f"multiplier_{x}", pixel, weights)):
                 total = self._tree(m, products, f"tree_{x}_{o}")
                 sum_ = self.sums[x * folding.po + o]
                 now = Signal(sum_.shape(), name=f"accumulator_{x}_{o}")
@@ -109,7 +125,7 @@ class MacArray(wiring.Component):
         return weights.word_select(o * self._program.folding.pi + i,
                                    self._program.quantisation.weight_bits)
 
-    def _multiply(self, m, name, pixel, weights):
+    def _multiply(self, m, platform, name, pixel, weights):
         """The products of each output lane."""
         program, folding = self._program, self._program.folding
         products = [[] for _ in range(folding.po)]
@@ -122,7 +138,7 @@ class MacArray(wiring.Component):
             products[o].append(block.p)
         return products
 
-    def _multiply_pairs(self, m, name, pixel, weights):
+    def _multiply_pairs(self, m, platform, name, pixel, weights):
         """The same, two output lanes from one multiplier."""
         program, folding = self._program, self._program.folding
         products = [[] for _ in range(folding.po)]
@@ -137,11 +153,13 @@ class MacArray(wiring.Component):
             products[o + 1].append(pair.p1)
         return products
 
-    def _rotated(self, m):
+    def _rotated(self, m, platform):
         """The pixels in the order of the lanes."""
         px = self._program.folding.px
-        return [delay(m, pick([self.lines[(x + n) % px] for n in range(px)], self.i.rotate),
-                      self.OPERANDS, name=f"pixel_{x}") for x in range(px)]
+        rotate = delay(m, self.i.rotate, self.slack(self._program, platform), name="rotate")
+        return [delay(m, pick([self.lines[(x + n) % px] for n in range(px)], rotate),
+                      self._operands(self._program, platform), name=f"pixel_{x}")
+                for x in range(px)]
 
     @staticmethod
     def _tree(m, terms, name):

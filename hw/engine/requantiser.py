@@ -14,7 +14,7 @@ __all__ = ["Requantiser"]
 
 
 class Requantiser(wiring.Component):
-    """Requantises the sums of one group in `result_interval` turns, the lanes sharing units.
+    """Requantises the sums of one group in `turns`, the lanes sharing units.
 
     ReLU and clamp are the limits of the rounding; every other activation is a table of 256 codes
     behind it.
@@ -62,13 +62,14 @@ class Requantiser(wiring.Component):
     @classmethod
     def latency(cls, program):
         """Cycles from sums to codes."""
-        return cls.turn_latency(program) + program.result_interval - 1
+        return cls.turn_latency(program) + (program.turns - 1) * program.turn_interval
 
     def elaborate(self, platform):
         m = Module()
         program = self._program
-        interval, units, px = program.result_interval, program.requantisers, program.folding.px
-        turn, last_turn = self._count_turns(m, interval)
+        turns, units, px = program.turns, program.requantisers, program.folding.px
+        turn, begins, last_begins = self._count_turns(m)
+        arrived = delay(m, begins, self.turn_latency(program), name="arrived")
         tag = self.i_tag
         m.d.comb += self.parameters_read.eq(
             Cat(turn[:Layouts(program).turn_bits], tag.parameters, bank_of(tag)))
@@ -82,6 +83,7 @@ class Requantiser(wiring.Component):
                 unit, record = x * units + u, self.parameters_data[u]
                 m.submodules[f"rounding_{unit}"] = rounding = Rounding(program)
                 m.d.comb += [
+                    rounding.start.eq(delay(m, begins, BlockMemory.LATENCY, name=f"start_{unit}")),
                     rounding.accumulator.eq(values[unit]), rounding.bias.eq(record.bias),
                     rounding.multiplier.eq(record.multiplier), rounding.shift.eq(record.shift),
                     self.tables_read[unit].eq(Cat(rounding.code, table_set)),
@@ -89,29 +91,33 @@ class Requantiser(wiring.Component):
                 code = (self.tables_data[unit] if program.quantisation.has_table
                         else rounding.code)
                 # codes of earlier turns wait for the last one
-                for turn in reversed(range(interval)):
-                    if turn * units + u < program.folding.po:
-                        m.d.comb += self.codes[x * program.folding.po + turn * units + u].eq(code)
-                    if turn:
-                        code = delay(m, code, 1, name=f"code_{unit}_{turn}")
+                for n in reversed(range(turns)):
+                    if n * units + u < program.folding.po:
+                        m.d.comb += self.codes[x * program.folding.po + n * units + u].eq(code)
+                    if n:
+                        earlier = Signal(8, name=f"code_{unit}_{n}")
+                        with m.If(arrived):
+                            m.d.sync += earlier.eq(code)
+                        code = earlier
         m.d.comb += [
-            self.o_valid.eq(delay(m, last_turn, self.turn_latency(program), name="last_turn")),
+            self.o_valid.eq(delay(m, last_begins, self.turn_latency(program), name="last_turn")),
             self.tag.eq(delay(m, tag, self.turn_latency(program), name="tag")),
         ]
         return m
 
-    def _count_turns(self, m, interval):
-        """The turn of this cycle, 0 while there is none, and whether it is the last of a group."""
-        turn = Signal(up_to(interval - 1))
-        if interval == 1:
-            return turn, self.i_valid
-        last = Signal()
-        m.d.comb += last.eq(turn == interval - 1)
-        with m.If(last):
-            m.d.sync += turn.eq(0)
-        with m.Elif(self.i_valid | (turn != 0)):
-            m.d.sync += turn.eq(turn + 1)
-        return turn, last
+    def _count_turns(self, m):
+        """The turn of this cycle, 0 while there is none; whether it begins, as the last one."""
+        program = self._program
+        turns, pause = program.turns, (program.turn_interval - 1).bit_length()
+        cycle, begins = Signal(up_to(program.result_interval - 1)), Signal()
+        if program.result_interval > 1:
+            with m.If(cycle == program.result_interval - 1):
+                m.d.sync += cycle.eq(0)
+            with m.Elif(self.i_valid | (cycle != 0)):
+                m.d.sync += cycle.eq(cycle + 1)
+        turn = cycle[pause:]
+        m.d.comb += begins.eq((self.i_valid | (cycle != 0)) & ~cycle[:pause].any())
+        return turn, begins, begins & (turn == turns - 1)
 
     def _chosen(self, m, turn, units):
         """The sums of the turn, for each unit of each pixel, as late as their parameters."""

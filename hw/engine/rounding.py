@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..primitives.multiplier import WideMultiplier
+from ..primitives.serial import SerialMultiplier, SerialMultipliers
 from .delay import delay
 from .lookup import pick
 
@@ -36,7 +37,9 @@ def _shifted(m, value, index, distances, width, name):
 
 
 class Rounding(wiring.Component):
-    """`clip(round_half_even(value * multiplier / 2**shift) + zero_point)`, one each cycle.
+    """`clip(round_half_even(value * multiplier / 2**shift) + zero_point)`.
+
+    One each `turn_interval` cycles.
 
     The scheme `onnxruntime` rounds `value` and the product to 24 significant bits first, as
     float32 does. The product is never rounded here: that step can only change the result where it
@@ -51,6 +54,8 @@ class Rounding(wiring.Component):
 
     Members
     -------
+    start
+        There is something to round.
     accumulator, bias
         Added to be the value.
     multiplier, shift
@@ -67,7 +72,8 @@ class Rounding(wiring.Component):
         self._excess = self.excess(program)
         fields = dict(program.parameter_fields)
         super().__init__({
-            "accumulator": In(signed(program.accumulator_bits)), "bias": In(signed(32)),
+            "start": In(1), "accumulator": In(signed(program.accumulator_bits)),
+            "bias": In(signed(32)),
             "multiplier": In(unsigned(fields["multiplier"])), "shift": In(fields["shift"]),
             "code": Out(8),
         })
@@ -92,8 +98,19 @@ class Rounding(wiring.Component):
     @classmethod
     def latency(cls, program):
         """Cycles from the accumulator to the code."""
-        return (cls.MAGNITUDE + (cls.TO_MANTISSA if cls.excess(program) else 0)
-                + WideMultiplier.LATENCY + cls.SHIFT + cls.tie_latency(program) + cls.CODE)
+        return (cls.value_latency(program) + cls.product_latency(program) + cls.SHIFT
+                + cls.tie_latency(program) + cls.CODE)
+
+    @classmethod
+    def value_latency(cls, program):
+        """Cycles from the accumulator to the magnitude that is multiplied."""
+        return cls.MAGNITUDE + (cls.TO_MANTISSA if cls.excess(program) else 0)
+
+    @staticmethod
+    def product_latency(program):
+        """Cycles of the product."""
+        return (SerialMultiplier.interval(program.quantisation.mantissa_bits)
+                if program.serial_requant else WideMultiplier.LATENCY)
 
     def elaborate(self, platform):
         m = Module()
@@ -103,10 +120,9 @@ class Rounding(wiring.Component):
         if self._excess:
             magnitude, shift = self._round_to_mantissa(m, magnitude, shift)
             multiplier = delay(m, multiplier, self.TO_MANTISSA, name="multiplier_mantissa")
-        m.submodules.product = product = WideMultiplier(*self.operands(self._program))
-        m.d.comb += [product.a.eq(magnitude), product.b.eq(multiplier)]
+        shift = delay(m, shift, self.product_latency(self._program), name="shift_product")
         integer, fraction, sticky, overflow = self._align(
-            m, product.p, delay(m, shift, product.LATENCY, name="shift_product"))
+            m, self._product(m, magnitude, multiplier), shift)
         half, below = fraction[-1], Cat(sticky, fraction[:-1])
         saturated = Signal(INTEGER)
         m.d.sync += saturated.eq(integer | overflow.replicate(INTEGER))
@@ -120,6 +136,18 @@ class Rounding(wiring.Component):
         self._code(m, saturated, up, tie,
                    delay(m, negative, delayed, name="negative"))
         return m
+
+    def _product(self, m, magnitude, multiplier):
+        program, operands = self._program, self.operands(self._program)
+        if program.serial_requant:
+            product = SerialMultipliers(*operands, interval=program.turn_interval)
+            m.d.comb += product.start.eq(
+                delay(m, self.start, self.value_latency(program), name="start"))
+        else:
+            product = WideMultiplier(*operands)
+        m.submodules.product = product
+        m.d.comb += [product.a.eq(magnitude), product.b.eq(multiplier)]
+        return product.p
 
     def _magnitude(self, m):
         """(magnitude of the value, whether it is negative)."""

@@ -51,11 +51,11 @@ class Stores(wiring.Component):
             init=program.weight_words if built_in else ())
         m.d.comb += [weights.r_addr.eq(self.weight_read), self.weight_data.eq(weights.r_data)]
         parameters, tables = [], []
-        interval, stride = program.result_interval, 1 << layouts.turn_bits
+        turns, stride = program.turns, 1 << layouts.turn_bits
         for unit in range(program.requantisers):
-            records = [0] * (len(program.parameter_records) // interval * stride)
+            records = [0] * (len(program.parameter_records) // turns * stride)
             for n, word in enumerate(program.parameter_records):
-                records[n // interval * stride + n % interval] = word[unit]
+                records[n // turns * stride + n % turns] = word[unit]
             memory = BlockMemory(width=layouts.parameters.size,
                                  depth=1 << layouts.parameter_address.width,
                                  init=records if built_in else ())
@@ -94,10 +94,10 @@ class Stores(wiring.Component):
 
     def _table(self, unit):
         program, stride = self._program, 1 << Layouts(self._program).turn_bits
-        codes = [0] * (256 * len(program.tables) // program.result_interval * stride
+        codes = [0] * (256 * len(program.tables) // program.turns * stride
                        if program.table_per_channel else 256)
         for n, word in enumerate(program.tables):
-            place = n // program.result_interval * stride + n % program.result_interval
+            place = n // program.turns * stride + n % program.turns
             codes[256 * place:256 * place + 256] = [int(c) & 0xFF for c in word[unit]]
         return codes
 

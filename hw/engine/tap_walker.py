@@ -1,6 +1,6 @@
 """Walks the taps of each group of results."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -46,20 +46,25 @@ class TapWalker(wiring.Component):
                                          "rows": members["row_taps"]}))
         # of the word, the column, the row: whether it is the last one, and all faster ones are
         last, ends, after = Signal(3), Signal(3), Signal(3)
-        m.d.comb += [after.eq(Cat(left.words == 2, last[1:])),
-                     self.i.ready.eq(~self.o_valid | (self.go & ends[2]))]
+        move, fresh, new = Signal(), Signal(), self.i.payload
+        m.d.comb += [move.eq(~self.o_valid | self.go), fresh.eq(~self.o_valid | ends[2]),
+                     self.i.ready.eq(move & fresh), after.eq(Cat(left.words == 2, last[1:]))]
         self._show(m, group, ends[2], last[0])
         with m.If(ends[0]):
             m.d.comb += after[:2].eq(Cat(words == 1, left.columns == 2))
         with m.If(ends[1]):
             m.d.comb += after[1:].eq(Cat(group.column_taps == 1, left.rows == 2))
-        new = self.i.payload
-        # expressions: `ready` and `go` are late in their cycle
-        m.d.sync += [value.eq(Mux(self.i.ready, loaded, Mux(self.go, next_, value)))
-                     for value, loaded, next_ in (
-                         (last, new.last, after), (ends, _ends(new.last), _ends(after)))]
-        with m.If(self.go):
-            m.d.sync += [self.o.first.eq(0), self.o.new_tap.eq(ends[0]), self.o.new_row.eq(ends[1]),
+        with m.If(move & fresh):
+            m.d.sync += [
+                self.o_valid.eq(self.i.valid), group.eq(new), last.eq(new.last),
+                ends.eq(_ends(new.last)),
+                *[self.o[name].eq(1) for name in ("first", "new_tap", "new_row")],
+                left.words.eq(words), left.columns.eq(new.column_taps), left.rows.eq(new.row_taps),
+                self.o.row_tap.eq(new.row_tap), self.o.column_tap.eq(new.column_tap),
+            ]
+        with m.Elif(move):
+            m.d.sync += [last.eq(after), ends.eq(_ends(after)), self.o.first.eq(0),
+                         self.o.new_tap.eq(ends[0]), self.o.new_row.eq(ends[1]),
                          left.words.eq(left.words - 1)]
             with m.If(ends[0]):
                 m.d.sync += [left.words.eq(words), left.columns.eq(left.columns - 1),
@@ -68,13 +73,6 @@ class TapWalker(wiring.Component):
                 m.d.sync += [left.columns.eq(group.column_taps), left.rows.eq(left.rows - 1),
                              self.o.row_tap.eq(self.o.row_tap + 1),
                              self.o.column_tap.eq(group.column_tap)]
-        with m.If(self.i.ready):
-            m.d.sync += [
-                self.o_valid.eq(self.i.valid), group.eq(new),
-                *[self.o[name].eq(1) for name in ("first", "new_tap", "new_row")],
-                left.words.eq(words), left.columns.eq(new.column_taps), left.rows.eq(new.row_taps),
-                self.o.row_tap.eq(new.row_tap), self.o.column_tap.eq(new.column_tap),
-            ]
         return m
 
     def _show(self, m, group, last, last_word):
@@ -88,7 +86,10 @@ class TapWalker(wiring.Component):
         if self._program.looks_ahead:
             m.d.comb += self.o.short.eq(last_word)
         else:
-            m.d.comb += self.o.needs_credit.eq(self.o.first & group.tag.beat)
+            with m.If(self.i.ready):
+                m.d.sync += self.o.needs_credit.eq(self.i.payload.tag.beat)
+            with m.Elif(self.go):
+                m.d.sync += self.o.needs_credit.eq(0)
 
 
 def _ends(last):

@@ -13,6 +13,8 @@ __all__ = ["CELLS", "PAIR_BLOCKS", "PART_BITS", "BlockMemory", "Multiplier",
 
 CELLS = ("SB_MAC16", "SB_RAM40_4K")
 PAIR_BLOCKS = 1     # of a MultiplierPair
+PAIR_SPARE = 4      # cycles of a MultiplierPair beyond those of its block
+FABRIC_OUTPUT = True    # the output register of a block memory is in the fabric
 PART_BITS = 16      # unsigned bits of an operand of a block
 FLIP_FLOPS = 64     # of a memory that is too small for a block
 ASPECTS = ((16, 256), (8, 512), (4, 1024), (2, 2048))
@@ -72,7 +74,7 @@ def MultiplierPair(c):
     The block takes three cycles; those that are left over are spent before it.
     """
     m = Module()
-    wait = c.LATENCY - 3
+    wait = c.LATENCY - c.late - 3
     a = Signal(signed(9))
     m.d.comb += a.eq(c.a)
     a = delayed(m, a, "a_in", wait)

@@ -135,6 +135,8 @@ class MultiplierPair(wiring.Component):
         Bits of the shared operand, 2 to 9.
     b_bits : int
         Bits of the others: 4, or 8 for which -128 is not allowed.
+    late : int
+        Cycles that the latency is to be less, at most `spare` of the device.
 
     Members
     -------
@@ -153,7 +155,8 @@ class MultiplierPair(wiring.Component):
 
     LATENCY = 7  # packed, three in the block, out of the block, separated, corrected
 
-    def __init__(self, a_bits, b_bits):
+    def __init__(self, a_bits, b_bits, *, late=0):
+        self.late = late
         if a_bits not in range(2, 10):
             raise ValueError(f"a_bits must be 2 to 9, not {a_bits!r}")
         if b_bits not in (4, 8):
@@ -169,6 +172,11 @@ class MultiplierPair(wiring.Component):
         """Number of the device's multipliers in use."""
         return number(device, "PAIR_BLOCKS", 2)
 
+    @staticmethod
+    def spare(device):
+        """Cycles of the latency in which the device's form would only wait."""
+        return number(device, "PAIR_SPARE", 0)
+
     def elaborate(self, platform):
         return elaborated(self, platform)
 
@@ -178,7 +186,7 @@ class MultiplierPair(wiring.Component):
         a = delayed(m, self.a, "a_in", 3)
         for n, (b, p) in enumerate(((self.b0, self.p0), (self.b1, self.p1))):
             product = (a * delayed(m, b, f"b{n}_in", 3))[:len(p)].as_signed()
-            m.d.comb += p.eq(delayed(m, product, f"product_{n}", self.LATENCY - 3))
+            m.d.comb += p.eq(delayed(m, product, f"product_{n}", self.LATENCY - self.late - 3))
         return m
 
 

@@ -154,7 +154,8 @@ class Bench:
         engine = EngineParameters(pi=p.folding.pi, po=p.folding.po, px=p.folding.px,
                                   requantisers=p.requantisers, magnitude_bits=p.magnitude_bits,
                                   max_height=p.height, skip_zeros=p.skip_zeros, pruned=p.pruned,
-                                  pack=p.pack)
+                                  pack=p.pack, serial_requant=p.serial_requant,
+                                  turn_interval=p.turn_interval)
         timing = predict(specification(p), engine, list(frames) if p.skip_zeros else
                          [codes.shape[1:] for codes in frames], weight=p.tensors["weight"],
                          gaps=gaps, ready=ready)

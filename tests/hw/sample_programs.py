@@ -85,6 +85,11 @@ PROGRAMS = {  # name: (layer, options), small, and unlike each other
     "lut products of 4 bits": (transposed(2, 2), {
         "folding": {"pi": 2, "po": 2, "px": 2}, "lut_products": True, "size": (3, 4),
         "quantisation": {"weight_bits": 4, "dtype": "int8", "input_zero_point": 9}}),
+    "serial": (transposed(6, 4), {"folding": {"po": 3}, "serial_requant": True}),
+    "serial pixels": (transposed(2, 2, 3), {
+        "folding": {"po": 2, "px": 2}, "serial_requant": True, "loadable": True, "size": (3, 4),
+        "quantisation": {"requant": "compact", "multiplier_bits": 13, "activation": "tanh"}}),
+    "serial alone": (transposed(40, 1), {"serial_requant": True, "size": (2, 3)}),
     "skip": (transposed(19, 2), {"folding": {"po": 2}, "skip_zeros": True, "size": (3, 3)}),
     "skip pixels": (transposed(6, 2), {"folding": {"pi": 2, "po": 2, "px": 3},
                                        "skip_zeros": True, "size": (4, 6)}),

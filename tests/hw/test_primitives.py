@@ -11,7 +11,7 @@ from bench_helpers import clocked
 
 from hw.primitives.memory import BlockMemory
 from hw.primitives.multiplier import LutMultiplier, Multiplier, MultiplierPair, WideMultiplier
-from hw.primitives.serial import SerialMultiplier
+from hw.primitives.serial import SerialMultiplier, SerialMultipliers
 
 
 @pytest.mark.parametrize("width, depth", ((1, 1), (9, 2), (18, 5), (40, 32)))
@@ -74,16 +74,19 @@ def test_pair(a_bits, b_bits):
     assert seen[dut.LATENCY:] == [[a * b0, a * b1] for a, b0, b1 in cases]
 
 
-@pytest.mark.parametrize("a_bits, b_bits, step", ((25, 24, 1), (25, 24, 2), (3, 5, 2), (1, 1, 1)))
-def test_serial_product(a_bits, b_bits, step):
-    rng, dut = random.Random(step), SerialMultiplier(a_bits, b_bits, bits_per_cycle=step)
-    interval, latency = dut.interval(b_bits, step), dut.latency(b_bits, step)
+@pytest.mark.parametrize("every", (1, 2, 4, 9, 14, 16))
+@pytest.mark.parametrize("a_bits, b_bits", ((25, 24), (9, 8), (3, 5), (1, 1)))
+def test_serial_products(a_bits, b_bits, every):
+    """Some of them in turns; one alone where they come as rarely as it wants them."""
+    rng, latency = random.Random(every), SerialMultiplier.interval(b_bits)
+    dut = (SerialMultiplier(a_bits, b_bits) if every == latency else
+           SerialMultipliers(a_bits, b_bits, interval=every))
     pairs = [*product((0, 1, (1 << a_bits) - 1), (0, 1, (1 << b_bits) - 1)),
-             *((rng.getrandbits(a_bits), rng.getrandbits(b_bits)) for _ in range(9))]
+             *((rng.getrandbits(a_bits), rng.getrandbits(b_bits)) for _ in range(30))]
     inputs = []
     for n, (a, b) in enumerate(pairs):
         garbage = [{"start": 0, "a": rng.getrandbits(a_bits), "b": rng.getrandbits(b_bits)}
-                   for _ in range(interval - 1 + n % 3)]
+                   for _ in range(every - 1 + n % 7 // 3)]
         inputs += [{"start": 1, "a": a, "b": b}, *garbage]
     seen = clocked(dut, inputs + [{"start": 0}] * latency, ("p",))
     starts = [cycle for cycle, values in enumerate(inputs) if values["start"]]
@@ -95,7 +98,6 @@ def test_serial_product(a_bits, b_bits, step):
     (lambda: MultiplierPair(9, 6), "b_bits must be 4 or 8, not 6"),
     (lambda: LutMultiplier(signed(9), unsigned(8)),
      "b must have at most 8 bits with its sign, not 9"),
-    (lambda: SerialMultiplier(8, 8, bits_per_cycle=3), "bits_per_cycle must be 1 or 2, not 3"),
 ))
 def test_refused(make, message):
     with pytest.raises(ValueError, match=message):

@@ -74,7 +74,7 @@ def test_derived_numbers(name):
     assert -(1 << p.activation_bits - 1) <= low and high < 1 << p.activation_bits - 1
     assert p.line_word_bits == p.activation_bits * p.layout.input_lanes
     assert p.row_words == -(-p.width // p.folding.px) * p.layout.input_beats
-    assert p.result_interval * p.requantisers >= p.folding.po
+    assert p.turns * p.requantisers >= p.folding.po
     if not p.skip_zeros:
         assert p.result_interval <= p.schedule.shortest_group
     live = sum((unpacked(p.weight_flags, 1, p.flag_bits)), [])
@@ -112,7 +112,7 @@ def test_parameters(name):
     p = program(name)
     constants, layout = p.requantisation, p.layout
     assert np.shape(p.parameter_records) == p.parameter_channels.shape == (
-        p.parameter_sets * p.result_interval, p.requantisers)
+        p.parameter_sets * p.turns, p.requantisers)
     sets = iter(p.parameter_channels.reshape(p.parameter_sets, -1))
     phases = list(np.ndindex(*p.phases)) if p.bank.per_phase_parameters else [(0, 0)]
     for row, column in phases:

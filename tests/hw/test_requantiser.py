@@ -10,7 +10,8 @@ from hw.engine.layouts import Layouts
 from hw.engine.requantiser import Requantiser
 
 NAMES = ("plain", "folded", "three pixels", "ragged", "depthwise", "sub-pixel", "shuffled groups",
-         "int8", "compact", "tanh", "prelu", "loadable", "loadable prelu", "loadable tanh")
+         "int8", "compact", "tanh", "prelu", "serial", "serial pixels", "serial alone", "loadable",
+         "loadable prelu", "loadable tanh")
 
 
 def expected_codes(p, channels, sums):
@@ -46,9 +47,9 @@ class Memories:
         turn = address & (1 << self._turn_bits) - 1
         number = address >> self._turn_bits & (1 << self._set_bits) - 1
         bank = address >> self._turn_bits + self._set_bits
-        row = number * self._p.result_interval + turn
+        row = number * self._p.turns + turn
         p = self._banks[bank]
-        return p, row if turn < p.result_interval and row < len(p.parameter_channels) else None
+        return p, row if turn < p.turns and row < len(p.parameter_channels) else None
 
     def parameters(self, address):
         p, row = self._place(address)

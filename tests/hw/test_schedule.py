@@ -53,7 +53,8 @@ def predicted(p, sizes):
     engine = EngineParameters(pi=p.folding.pi, po=p.folding.po, px=p.folding.px,
                               requantisers=p.requantisers, magnitude_bits=p.magnitude_bits,
                               max_height=p.height, skip_zeros=p.skip_zeros, pruned=p.pruned,
-                              pack=p.pack)
+                              pack=p.pack, serial_requant=p.serial_requant,
+                              turn_interval=p.turn_interval)
     frames = [np.full((p.layer.in_channels, *size), p.quantisation.input_zero_point + 1)
               for size in sizes] if p.skip_zeros else sizes
     return simulate({**p.layer.describe(), **p.quantisation.describe()}, engine, frames,

@@ -38,7 +38,7 @@ async def check_contents(ctx, dut, p, bank=0):
         assert await read(ctx, dut.weight_read, dut.weight_data, bank * p.steps + n) == word
     turn_bits, set_bits = layouts.turn_bits, layouts.tag["parameters"].width
     for row, records in enumerate(p.parameter_records):
-        number, turn = divmod(row, p.result_interval)
+        number, turn = divmod(row, p.turns)
         place = turn | number << turn_bits | bank << turn_bits + set_bits
         data = await read(ctx, dut.parameters_read, dut.parameters_data, place)
         for unit, record in enumerate(records):
