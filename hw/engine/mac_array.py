@@ -143,8 +143,8 @@ class MacArray(wiring.Component):
         program, folding = self._program, self._program.folding
         products = [[] for _ in range(folding.po)]
         for o, i in product(range(0, folding.po, 2), range(folding.pi)):
-            pair = self.multiplier(program)(program.activation_bits,
-                                            program.quantisation.weight_bits)
+            pair = MultiplierPair(program.activation_bits, program.quantisation.weight_bits,
+                                  late=self._spare(program, platform))
             m.submodules[f"{name}_{o}_{i}"] = pair
             m.d.comb += [pair.a.eq(self._operand(pixel, o, i)),
                          pair.b0.eq(self._weight(weights, o, i)),
