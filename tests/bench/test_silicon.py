@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from bench import silicon
-from bench.silicon import CASES, DEVICES, Case, app, measure
+from bench.devices import DEVICES
+from bench.silicon import CASES, Case, app, measure
 from hw.options import run
 from sim import synthesis
 
