@@ -116,15 +116,17 @@ class Layouts:
     def group(self):
         program, layout = self._program, self._program.layout
         columns = program.bank.columns
+        passed = max(map(len, columns)) + 1     # taps, at most, on the way to the next row
         return data.StructLayout({
             "tag": self.tag, **self._row_fields, "end_of_line": 1,
             "column_tap": up_to(sum(map(len, columns))),
             "column_taps": up_to(max(map(len, columns))), "empty": 1, "last": 3,
             "position": self.position(layout.block_inputs),
-            "weight": self.weight_address, "next_row": up_to(program.steps),
+            "weight": self.weight_address, "next_row": up_to(passed * layout.block_inputs),
             **({"left": self.left, "right": self.right} if program.folding.px > 1 else {}),
             **({"flag_position": self.position(program.flag_words), "flag": self.flag_address,
-                "next_flag_row": up_to(program.steps)} if program.looks_ahead else {}),
+                "next_flag_row": up_to(passed * program.flag_words)}
+               if program.looks_ahead else {}),
         })
 
     def position(self, words):
