@@ -40,6 +40,7 @@ FITTED = {
     "8x8, loadable": LARGE | {"pi": 8, "po": 8, "loadable": True},
     "4x8, packed, loadable": LAYER | {"pi": 4, "po": 8, "pack": True, "loadable": True},
     "2x2, packed, four bits": LAYER | {"pi": 2, "po": 2, "pack": True, "weight_bits": 4},
+    "4x2, products of tables": LAYER | {"pi": 4, "po": 2, "lut_products": True},
     "2x4, zeros skipped": LAYER | {"pi": 2, "po": 4, "skip_zeros": True},
     "k5, s3, three pixels": {"k": 5, "s": 3, "cin": 4, "cout": 2, "pi": 4, "po": 2, "px": 3,
                              "height": 24, "width": 40},
@@ -57,6 +58,8 @@ OTHERS = {
     "2x2": LAYER | {"pi": 2, "po": 2},
     "4x6, loadable": LARGE | {"cout": 24, "pi": 4, "po": 6, "loadable": True},
     "8x4, packed": LAYER | {"cout": 12, "pi": 8, "po": 4, "pack": True},
+    "2x2, products of tables, four bits, loadable": LAYER | {
+        "pi": 2, "po": 2, "lut_products": True, "weight_bits": 4, "loadable": True},
     "4x2, two pixels, zeros skipped, loadable": LAYER | {
         "cout": 2, "pi": 4, "po": 2, "px": 2, "skip_zeros": True, "loadable": True},
     "4x2, table, int8": LAYER | {"pi": 4, "po": 2, "activation": "leaky_relu:0.1",

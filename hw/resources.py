@@ -94,9 +94,7 @@ def _block_rams(program, device):
     found = 0
     for name, (count, width, depth) in memories(program).items():
         if name in QUEUES:
-            # Yosys leaves out the bank of constants that are built in, which is always 0
-            used = width - (name == "line queue" and not program.loadable)
-            found += count * number(device, "queue_blocks", lambda width, depth: 0)(used, depth)
+            found += count * number(device, "queue_blocks", lambda width, depth: 0)(width, depth)
         elif name not in PLACES:
             found += count * BlockMemory.blocks(device, width, depth)
     return found
@@ -114,6 +112,7 @@ def parts(program, device):
         "loader": 1 if program.loadable else 0,
         "input": 8 * program.layout.input_lanes,
         "pairs": program.multipliers if program.pack else 0,
+        "products": folding.products * _product_bits(program) if program.lut_products else 0,
         "sums": folding.px * folding.po * _sum_bits(program),
         "requantisers": units,
         "requantiser bits": units * _rounding_bits(program, device),
@@ -122,6 +121,11 @@ def parts(program, device):
         "output": outputs,
         "gathered pixels": (program.phases[1] + 1) * outputs if folding.px > 1 else 0,
     }
+
+
+def _product_bits(program):
+    """Bits of a product of look-up tables, which adds the activation for each bit of the weight."""
+    return program.activation_bits * program.quantisation.weight_bits
 
 
 def _sum_bits(program):

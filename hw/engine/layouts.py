@@ -13,9 +13,12 @@ def up_to(value):
     return unsigned(max(1, int(value).bit_length()))
 
 
-def bank_of(tag):
-    """The bank of loadable constants that a tag names, as a list: empty where they are built in."""
-    return [tag.bank] if "bank" in tag.shape().members else []
+def bank_of(payload):
+    """The bank of loadable constants that a line or a tag names, as a list.
+
+    It is empty where constants are built in.
+    """
+    return [payload.bank] if "bank" in payload.shape().members else []
 
 
 class Layouts:
@@ -70,13 +73,17 @@ class Layouts:
             "slot": up_to(program.line_rows - 1), "bank": 1,
         })
 
+    @property
+    def _bank(self):
+        return {"bank": 1} if self._program.loadable else {}
+
     @cached_property
     def tag(self):
         program = self._program
         return data.StructLayout({
             "beat": 1, "first": 1, "last": 1, "end": 1,
             "parameters": up_to(program.parameter_sets - 1),
-            **({"bank": 1} if program.loadable else {}),
+            **self._bank,
         })
 
     @cached_property
@@ -98,8 +105,8 @@ class Layouts:
         return data.StructLayout({
             "pixels_after": signed(max(frame["out_width"].width, (2 * block).bit_length()) + 1),
             "one_pixel": 1, "one_position": 1, "two_positions": 1,
-            **{name: frame[name] for name in ("last_column", "out_width", "bank")},
-            **self._row_fields,
+            **{name: frame[name] for name in ("last_column", "out_width")},
+            **self._bank, **self._row_fields,
             "need": self.row_number, "first": 1, "last": 1,
             "row_kind": up_to(len(set(map(len, program.bank.rows))) - 1),
             "row_cut": up_to(self.most_row_cut),
