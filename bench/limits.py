@@ -14,7 +14,7 @@ from hw.primitives.devices import DEVICES as FAMILIES
 from hw.primitives.memory import BlockMemory
 from hw.primitives.pipeline import delayed
 
-from .flow import route
+from .devices import route
 
 __all__ = ["Bundle", "limit"]
 
@@ -58,7 +58,7 @@ def limit(device, engine, count, *, seeds, tell=lambda text: None):
 
     Parameters
     ----------
-    device : bench.flow.Device
+    device : bench.devices.Device
     engine : hw.manifest.EngineInfo
     count : int
         How many multipliers are in use.
@@ -85,4 +85,5 @@ def _clock(device, kind, parameters, count, seeds):
     text = verilog.convert(bundle, name="bundle", emit_src=False, strip_internal_attrs=True,
                            platform=FAMILIES[device.target])
     with tempfile.TemporaryDirectory() as folder:
-        return max(route(device, Path(folder), text, "bundle", aim=AIM, seeds=seeds).clocks)
+        (Path(folder) / "bundle.v").write_text(text)
+        return max(route(device, folder, "bundle.v", "bundle", aim=AIM, seeds=seeds).clocks)

@@ -18,7 +18,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from hw.export import generate, write_whole
 from hw.options import Options, run
 
-from .flow import DEVICES, Routed, route
+from .devices import DEVICES, Routed, route
 from .limits import limit
 
 __all__ = ["CASES", "Case", "Row", "app", "measure"]
@@ -30,10 +30,9 @@ TEXT = """# On silicon
 Measured by `python -m bench.silicon`, which writes this page and `silicon.json`: synthesis by Yosys
 (`synth_ecp5 -abc9`, `synth_ice40 -abc9`), placement and routing by nextpnr, both as pip installs
 them (`pip install -e ".[silicon]"`). Frequencies are nextpnr's estimates for the slow corner, the
-median of a few seeds. Engines are routed without pads, so that their own paths set the clock. On
-iCE40, where nextpnr cannot do that, their ports lie in shift registers, whose logic cells do not
-count here. Every engine has the exact float32 requantisation of ONNX Runtime, whose multipliers
-count in the totals.
+median of a few seeds. Engines are routed without pads, so that their own paths set the clock.
+Every engine has the exact float32 requantisation of ONNX Runtime, whose multipliers count in the
+totals. In brackets is what the manifest predicts (`hw/resources.py`).
 
 The limit is that of the device itself: the clock of its bare multipliers, as many as the engine
 has, or of eight bare block memories, whichever is slower. They are routed in the same way, alone,
@@ -89,14 +88,14 @@ CASES = (
 
 @dataclass(frozen=True)
 class Row:
-    """What a case came to, and the limit of its device in MHz."""
+    """What a case came to, the limit of its device in MHz, and `figures.device` of its manifest."""
 
     case: str
     device: str
     seeds: list
-    predicted_multipliers: int
     products: int
     limit: float
+    predicted: dict | None
     routed: Routed
 
     @classmethod
@@ -120,6 +119,11 @@ class Row:
             return None
         return 2 * self.products * self.median / self.routed.multipliers / 1000
 
+    def beside_predicted(self, resource):
+        """How many there are of a resource, and how many were predicted, if any were."""
+        text = f"{getattr(self.routed, resource):,}"
+        return f"{text} ({self.predicted[resource]:,})" if self.predicted else text
+
 
 def measure(case, folder, *, seeds, tell=lambda text: None):
     """Synthesise a case and route it with each seed.
@@ -133,27 +137,27 @@ def measure(case, folder, *, seeds, tell=lambda text: None):
     tell("generating the Verilog")
     options = Options(**{"target": device.target, "name": "engine", **case.options})
     manifest = generate(options, folder)
-    figures, engine = manifest.figures, manifest.engine
+    engine, predicted = manifest.engine, manifest.figures.device
     products = engine.pi * engine.po * engine.px
-    routed = route(device, folder, (Path(folder) / manifest.files.verilog).read_text(), "engine",
-                   aim=case.aim, seeds=seeds, tell=tell)
-    predicted = figures.multipliers + figures.requantiser_multipliers
-    return Row(case.name, device.name, list(seeds), predicted, products, limit(
-        device, engine, products if engine.lut_products else predicted, seeds=seeds, tell=tell),
-        routed)
+    routed = route(device, folder, manifest.files.verilog, manifest.name, aim=case.aim,
+                   seeds=seeds, tell=tell)
+    slowest = limit(device, engine, products if engine.lut_products else routed.multipliers,
+                    seeds=seeds, tell=tell)
+    return Row(case.name, device.name, list(seeds), products, slowest,
+               predicted and predicted.model_dump(), routed)
 
 
 def table(rows):
     """The rows as a Markdown table."""
     names = ("engine", "device", "MHz, median", "best", "limit", "multipliers (predicted)",
-             "block RAMs", "LUT4", "LUT4 per product", "flip-flops", "GMAC/s",
-             "GOPS per multiplier")
+             "block RAMs (predicted)", "LUT4 (predicted)", "LUT4 per product", "flip-flops",
+             "GMAC/s", "GOPS per multiplier")
     lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
     for row in rows:
         routed, gops = row.routed, row.multiplier_gops
         cells = (row.case, row.device, row.median, max(routed.clocks), row.limit,
-                 f"{routed.multipliers} ({row.predicted_multipliers})", routed.memories,
-                 f"{routed.luts:,}", f"{routed.luts / row.products:.0f}", f"{routed.registers:,}",
+                 *map(row.beside_predicted, ("multipliers", "block_rams", "luts")),
+                 f"{routed.luts / row.products:.0f}", f"{routed.registers:,}",
                  f"{row.products * row.median / 1000:.2f}", "" if gops is None else f"{gops:.3f}")
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"

@@ -31,7 +31,7 @@ from .options import Options
 from .primitives.devices import DEVICES
 from .program import Program
 from .quantisation import Quantisation
-from .resources import memory_bits, requantiser_multipliers
+from .resources import device_figures, memory_bits, requantiser_multipliers
 from .top import Top
 from .weights import read_tensors
 
@@ -93,7 +93,8 @@ def describe(program, options):
     return Manifest(
         name=name, generator=__version__, options=options.model_dump(mode="json"), layer=spec,
         digest=digest(spec, engine.model_dump(), frame.model_dump(), program.tensors),
-        frame=frame, engine=engine, figures=_figures(program),
+        frame=frame, engine=engine,
+        figures=_figures(program, options.target),
         input=StreamInfo(bits=8 * layout.input_lanes, pixels=1,
                          channels=layout.input_channels.tolist()),
         output=StreamInfo(bits=8 * folding.po * folding.px, pixels=folding.px,
@@ -107,7 +108,7 @@ def describe(program, options):
                     tensors=f"{name}.npz", core=f"{name}.core", waiver=f"{name}.vlt"))
 
 
-def _figures(program):
+def _figures(program, target):
     schedule = program.schedule
     height, width = program.layer.output_size(program.height, program.width)
     taps = program.layer.kernel_size[0] * program.layer.kernel_size[1]
@@ -118,7 +119,7 @@ def _figures(program):
         utilisation=schedule.useful_macs / (program.folding.products * schedule.cycles),
         multipliers=program.multipliers,
         requantiser_multipliers=requantiser_multipliers(program),
-        memory_bits=memory_bits(program))
+        memory_bits=memory_bits(program), device=device_figures(program, target))
 
 
 def generate(options, directory):

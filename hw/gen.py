@@ -41,9 +41,18 @@ def table(manifest):
             ("multipliers",
              f"{figures.multipliers:,} + {figures.requantiser_multipliers:,} to requantise"),
             ("useful share of the products", f"{figures.utilisation:.4f}"),
-            ("memory bits", f"{figures.memory_bits:,}")):
+            ("memory bits", f"{figures.memory_bits:,}"),
+            *_device(figures.device)):
         rows.add_row(label, value)
     return rows
+
+
+def _device(figures):
+    """The rows of the table about the device, if there is one."""
+    return () if figures is None else (
+        ("multipliers of the device", f"{figures.multipliers:,}"),
+        ("block RAMs of the device", f"{figures.block_rams:,}"),
+        ("LUT4s of the device, estimated", f"{figures.luts:,}"))
 
 
 app = application(gen)

@@ -46,6 +46,15 @@ class EngineInfo(_Part):
     target: Literal["generic", "ecp5", "ice40"]
 
 
+class DeviceFigures(_Part):
+    """What the engine takes of its device, as synthesised by Yosys."""
+
+    multipliers: int = Field(description="MULT18X18D or SB_MAC16, of the MAC array and the "
+                                         "requantisers")
+    block_rams: int = Field(description="DP16KD or SB_RAM40_4K")
+    luts: int = Field(description="an estimate: LUT4s of the ECP5, logic cells of the iCE40")
+
+
 class Figures(_Part):
     """Closed-form figures of the largest frame with dense activations."""
 
@@ -58,6 +67,7 @@ class Figures(_Part):
     multipliers: int = Field(description="of the MAC array: pi * po * px, half of that, or none")
     requantiser_multipliers: int = Field(description="18-bit multipliers of the requantisers")
     memory_bits: int
+    device: DeviceFigures | None = Field(description="null for the target generic")
 
 
 class StreamInfo(_Part):

@@ -341,19 +341,25 @@ class Program:
 
     @property
     def parameter_fields(self):
-        """(name, bits) of one parameter record, lowest first."""
+        """(name, bits) of one parameter record, lowest first.
+
+        Of a bias that is built in, the bits matter that the sum has.
+        """
         low, high = self.shift_range
-        return (("bias", 32), ("multiplier", self.quantisation.mantissa_bits),
+        bias = 32 if self.loadable else min(32, self.biased_bits)
+        return (("bias", bias), ("multiplier", self.quantisation.mantissa_bits),
                 ("shift", max(1, (high - low).bit_length())))
 
     @cached_property
     def parameter_records(self):
         """Array like `parameter_channels` of records (Python ints); idle lanes have 0."""
-        values = {"bias": np.asarray(self.tensors["bias"], dtype=np.int64) & 0xFFFF_FFFF,
+        fields = dict(self.parameter_fields)
+        values = {"bias": np.asarray(self.tensors["bias"], dtype=np.int64) & (
+                      (1 << fields["bias"]) - 1),
                   "multiplier": self.requantisation.multiplier,
                   "shift": self.requantisation.shift - self.shift_range[0]}
         records, position = [0] * self.layer.parameter_channels, 0
-        for name, bits in self.parameter_fields:
+        for name, bits in fields.items():
             records = [r | int(v) << position for r, v in zip(records, values[name])]
             position += bits
         return [[records[c] if c != IDLE else 0 for c in row] for row in self.parameter_channels]

@@ -1,14 +1,35 @@
-"""What an engine is made of: multipliers and memories, counted from its program."""
+"""What an engine is made of: multipliers, memories and look-up tables, counted from its program.
+
+Multipliers and memories are exact. Look-up tables are an estimate: for each part of the engine, a
+number of bits that follows from the program, times tables per bit of the device family, which
+`python -m bench.resources` measures and writes to `luts.json`.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+
+from amaranth.hdl import signed
 
 from .engine.beat_queue import BeatQueue
 from .engine.engine import queue_depth
 from .engine.layouts import Layouts
 from .engine.look_ahead import LookAhead
 from .engine.pipeline_queue import PipelineQueue
-from .engine.rounding import Rounding
-from .primitives.multiplier import WideMultiplier
+from .engine.rounding import FRACTION, INTEGER, Rounding
+from .manifest import DeviceFigures
+from .primitives.devices import number
+from .primitives.memory import BlockMemory
+from .primitives.multiplier import Multiplier, MultiplierPair, WideMultiplier
+from .primitives.serial import SerialMultipliers
 
-__all__ = ["memories", "memory_bits", "requantiser_multipliers"]
+__all__ = ["COEFFICIENTS", "device_figures", "memories", "memory_bits", "parts",
+           "requantiser_multipliers"]
+
+COEFFICIENTS = Path(__file__).with_name("luts.json")
+# those that are not a `BlockMemory`: with a read port that has an enable, and with one that has
+# no register
+QUEUES, PLACES = ("line queue", "group queue", "look-ahead queue"), ("output places",)
 
 
 def memories(program):
@@ -42,9 +63,102 @@ def memory_bits(program):
     return sum(count * width * depth for count, width, depth in memories(program).values())
 
 
-def requantiser_multipliers(program):
-    """18-bit multipliers of all requantisers."""
+def requantiser_multipliers(program, device="generic"):
+    """Multipliers of all requantisers; 18-bit ones where there is no device."""
     if program.serial_requant:
         return 0
-    blocks = WideMultiplier.blocks("generic", *Rounding.operands(program))
+    blocks = WideMultiplier.blocks(device, *Rounding.operands(program))
     return blocks * program.requantisers * program.folding.px
+
+
+def device_figures(program, device):
+    """The `DeviceFigures` of a program on a device family, or None for the portable form."""
+    if device == "generic":
+        return None
+    coefficients = _coefficients()[device]     # none of a part that takes no tables
+    luts = sum(coefficients.get(part, 0) * bits for part, bits in parts(program, device).items())
+    return DeviceFigures(multipliers=_multipliers(program, device),
+                         block_rams=_block_rams(program, device),
+                         luts=round(luts))
+
+
+@cache
+def _coefficients():
+    return json.loads(COEFFICIENTS.read_text())
+
+
+def _multipliers(program, device):
+    a, b = signed(program.activation_bits), signed(program.quantisation.weight_bits)
+    each = MultiplierPair.blocks(device) if program.pack else Multiplier.blocks(device, a, b)
+    return program.multipliers * each + requantiser_multipliers(program, device)
+
+
+def _block_rams(program, device):
+    found = 0
+    for name, (count, width, depth) in memories(program).items():
+        if name in QUEUES:
+            found += count * number(device, "queue_blocks", lambda width, depth: 0)(width, depth)
+        elif name not in PLACES:
+            found += count * BlockMemory.blocks(device, width, depth)
+    return found
+
+
+def parts(program, device):
+    """{part of the engine: bits that its look-up tables are in proportion to}."""
+    layouts, folding, looks_ahead = Layouts(program), program.folding, program.looks_ahead
+    outputs, units = 8 * folding.px * folding.po, folding.px * program.requantisers
+    return {
+        "control": 1,
+        "sequencer": sum(layout.size for layout in (layouts.line, layouts.group, layouts.visit,
+                                                    layouts.place)),
+        "look-ahead": layouts.work.size + program.flag_bits * folding.px if looks_ahead else 0,
+        "loader": 1 if program.loadable else 0,
+        "input": 8 * program.layout.input_lanes,
+        "pairs": program.multipliers if program.pack else 0,
+        "products": folding.products * _product_bits(program) if program.lut_products else 0,
+        "sums": folding.px * folding.po * _sum_bits(program),
+        "requantisers": units,
+        "requantiser bits": units * _rounding_bits(program, device),
+        "requantiser delays": units * program.quantisation.mantissa_bits * (
+            Rounding.MAGNITUDE + (Rounding.TO_MANTISSA if Rounding.excess(program) else 0)),
+        "serial products": units * _serial_bits(program) if program.serial_requant else 0,
+        "output": outputs,
+        "gathered pixels": (program.phases[1] + 1) * outputs if folding.px > 1 else 0,
+    }
+
+
+def _product_bits(program):
+    """Bits of a product of look-up tables, which adds the activation for each bit of the weight."""
+    return program.activation_bits * program.quantisation.weight_bits
+
+
+def _sum_bits(program):
+    """Bits of the adders of one lane of the MAC array."""
+    width = program.activation_bits + program.quantisation.weight_bits
+    terms, bits = program.folding.pi, 2 * program.accumulator_bits
+    while terms > 1:
+        width, bits, terms = width + 1, bits + terms // 2 * (width + 1), -(-terms // 2)
+    return bits
+
+
+def _serial_bits(program):
+    """Bits of the operands of the serial multipliers of a requantiser."""
+    a, b = Rounding.operands(program)
+    return SerialMultipliers.count(b, program.turn_interval) * (a + b)
+
+
+def _rounding_bits(program, device):
+    """Bits of the adders and shifters of a requantiser."""
+    a, b = Rounding.operands(program)
+    excess, shift = Rounding.excess(program), dict(program.parameter_fields)["shift"]
+    part = number(device, "PART_BITS", WideMultiplier.PART_BITS)
+    bits = 2 * program.biased_bits + program.magnitude_bits
+    if excess:
+        bits += 4 * a
+        shift = ((1 << shift) + excess - 1).bit_length()
+    if a > part and not program.serial_requant:
+        bits += -(-b // part) * (a + part)
+    if b > part and not program.serial_requant:
+        bits += a + b
+    fraction = FRACTION if program.quantisation.requant == "onnxruntime" else 1
+    return bits + (fraction + INTEGER) * shift

@@ -18,6 +18,7 @@ from .design import Design
 from .simulators import SIMULATORS, build, simulate
 from .stalls import STALLS
 from .streams import Failure
+from .synthesis import netlist
 from .testbench import VARIABLE, Job
 
 __all__ = ["app", "Difference", "run_testbench"]
@@ -116,6 +117,9 @@ def _once(design, job, simulator, waves, cache, tell):
 
 def sim(options, manifest: Annotated[Path | None, typer.Option(
             help="manifest of an engine that hw.gen wrote, instead of layer options")] = None,
+        synthesised: Annotated[bool, typer.Option(
+            "--netlist", help="simulate what Yosys makes of the Verilog: the device's cells"
+            )] = False,
         stalls: Annotated[Literal["none", "in", "out", "both"], typer.Option(
             help="where the streams stall")] = "both",
         seed: Annotated[int, typer.Option(help="of frames and stalls")] = 0,
@@ -139,15 +143,23 @@ def sim(options, manifest: Annotated[Path | None, typer.Option(
                    console=console, transient=True, disable=not console.is_terminal) as progress):
         task = progress.add_task("generating the Verilog", total=None)
         design = Design(manifest) if manifest else Design.generate(options, directory)
+
+        def tell(text):
+            progress.update(task, description=text)
         try:
+            if synthesised:
+                tell("synthesis")
+                (folder := Path(directory) / "netlist").mkdir()
+                design = netlist(design, folder)
             result = run_testbench(
                 design, frames=frames, size=size, stalls=stalls, seed=seed, simulator=simulator,
-                waves=waves, tell=lambda text: progress.update(task, description=text))
+                waves=waves, tell=tell)
         except RuntimeError as error:
             raise OSError(str(error)) from error    # not a check that failed: there is no result
-    frame = design.manifest.frame
+    frame, kind = design.manifest.frame, ", netlist" if synthesised else ""
     Console(soft_wrap=True, highlight=False).print(
-        f"{design.manifest.name}: {frames} frames of {_by(size or (frame.height, frame.width))}, "
+        f"{design.manifest.name}{kind}: {frames} frames of "
+        f"{_by(size or (frame.height, frame.width))}, "
         f"{result['values']:,} values and {result['handshakes']:,} cycle numbers equal to golden "
         f"in {result['cycles']:,} cycles; stalled {result['stalls_in']:,} cycles in, "
         f"{result['stalls_out']:,} out, at most {result['longest']:,} on end; seed {seed}, "

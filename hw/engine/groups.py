@@ -265,9 +265,10 @@ class GroupWalker(wiring.Component):
 
     def _tag(self, m, line, here, ends):
         """The tag of a group, a cycle later."""
-        px = self._program.folding.px
-        tag, q_px = Signal(self._layouts.tag), here.q * px
-        beat, last = Signal(), Signal()
+        px, phases = self._program.folding.px, self._program.phases[1]
+        # a product would become a multiplier of the device
+        q_px = lookup(m, here.q, [q * px for q in range(phases)], name="q_px")
+        tag, beat, last = Signal(self._layouts.tag), Signal(), Signal()
         m.d.comb += [beat.eq(here.pixels_left > q_px),
                      last.eq(ends.block & beat & (here.pixels_left <= q_px + px))]
         m.d.sync += [tag.first.eq(here.first), tag.beat.eq(beat), tag.last.eq(last),

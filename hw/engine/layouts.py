@@ -13,9 +13,12 @@ def up_to(value):
     return unsigned(max(1, int(value).bit_length()))
 
 
-def bank_of(tag):
-    """The bank of loadable constants that a tag names, as a list: empty where they are built in."""
-    return [tag.bank] if "bank" in tag.shape().members else []
+def bank_of(payload):
+    """The bank of loadable constants that a line or a tag names, as a list.
+
+    It is empty where constants are built in.
+    """
+    return [payload.bank] if "bank" in payload.shape().members else []
 
 
 class Layouts:
@@ -70,13 +73,17 @@ class Layouts:
             "slot": up_to(program.line_rows - 1), "bank": 1,
         })
 
+    @property
+    def _bank(self):
+        return {"bank": 1} if self._program.loadable else {}
+
     @cached_property
     def tag(self):
         program = self._program
         return data.StructLayout({
             "beat": 1, "first": 1, "last": 1, "end": 1,
             "parameters": up_to(program.parameter_sets - 1),
-            **({"bank": 1} if program.loadable else {}),
+            **self._bank,
         })
 
     @cached_property
@@ -98,8 +105,8 @@ class Layouts:
         return data.StructLayout({
             "pixels_after": signed(max(frame["out_width"].width, (2 * block).bit_length()) + 1),
             "one_pixel": 1, "one_position": 1, "two_positions": 1,
-            **{name: frame[name] for name in ("last_column", "out_width", "bank")},
-            **self._row_fields,
+            **{name: frame[name] for name in ("last_column", "out_width")},
+            **self._bank, **self._row_fields,
             "need": self.row_number, "first": 1, "last": 1,
             "row_kind": up_to(len(set(map(len, program.bank.rows))) - 1),
             "row_cut": up_to(self.most_row_cut),
@@ -116,15 +123,17 @@ class Layouts:
     def group(self):
         program, layout = self._program, self._program.layout
         columns = program.bank.columns
+        passed = max(map(len, columns)) + 1     # taps, at most, on the way to the next row
         return data.StructLayout({
             "tag": self.tag, **self._row_fields, "end_of_line": 1,
             "column_tap": up_to(sum(map(len, columns))),
             "column_taps": up_to(max(map(len, columns))), "empty": 1, "last": 3,
             "position": self.position(layout.block_inputs),
-            "weight": self.weight_address, "next_row": up_to(program.steps),
+            "weight": self.weight_address, "next_row": up_to(passed * layout.block_inputs),
             **({"left": self.left, "right": self.right} if program.folding.px > 1 else {}),
             **({"flag_position": self.position(program.flag_words), "flag": self.flag_address,
-                "next_flag_row": up_to(program.steps)} if program.looks_ahead else {}),
+                "next_flag_row": up_to(passed * program.flag_words)}
+               if program.looks_ahead else {}),
         })
 
     def position(self, words):

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .delay import delay
-from .layouts import Layouts, up_to
+from .layouts import Layouts, bank_of, up_to
 from .lookup import lookup
 from .pipeline_queue import PipelineQueue
 from .skid import SkidBuffer
@@ -146,8 +146,8 @@ class LineWalker(wiring.Component):
             line.release.frame.eq(later(last, 2, "last")),
             line.row_kind.eq(later(taps.kind(m, here.p, name="kind"), 3, "kind")),
             *[line[name].eq(later(here[name], 3, name)) for name in ("slot", "first", "last")],
-            *[line[name].eq(later(frame[name], 3, name)) for name in (
-                "last_column", "out_width", "bank")],
+            *[line[name].eq(later(frame[name], 3, name)) for name in ("last_column", "out_width")],
+            *[bank.eq(later(frame.bank, 3, "bank")) for bank in bank_of(line)],
             line.pixels_after.eq(later(width - block, 3, "pixels_after")),
             line.one_position.eq(later(width <= block, 3, "one_position")),
             line.two_positions.eq(later(width <= 2 * block, 3, "two_positions")),

@@ -9,7 +9,7 @@ from .pipeline import delayed
 from .tiles import cut, tiled
 
 __all__ = ["CELLS", "PAIR_BLOCKS", "PART_BITS", "BlockMemory", "Multiplier",
-           "MultiplierPair", "memory_blocks", "multiplier_blocks"]
+           "MultiplierPair", "memory_blocks", "multiplier_blocks", "queue_blocks"]
 
 CELLS = ("SB_MAC16", "SB_RAM40_4K")
 PAIR_BLOCKS = 1     # of a MultiplierPair
@@ -102,6 +102,12 @@ def memory_blocks(width, depth):
     """Block RAMs of a `BlockMemory`: none where a few flip-flops do."""
     columns, rows, _, _ = cut(width, depth, ASPECTS)
     return 0 if width * depth <= FLIP_FLOPS else columns * rows
+
+
+def queue_blocks(width, depth):
+    """Block RAMs that Yosys makes of a memory whose read port has a register."""
+    bits, words = ASPECTS[0]
+    return -(-width // bits) * -(-depth // words)
 
 
 def BlockMemory(c):

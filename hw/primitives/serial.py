@@ -77,9 +77,14 @@ class SerialMultipliers(wiring.Component):
 
     def __init__(self, a_bits, b_bits, *, interval):
         self._latency = SerialMultiplier.interval(b_bits)
-        self._count = -(-self._latency // interval)
+        self._count = self.count(b_bits, interval)
         super().__init__({"start": In(1), "a": In(unsigned(a_bits)), "b": In(unsigned(b_bits)),
                           "p": Out(unsigned(a_bits + b_bits))})
+
+    @staticmethod
+    def count(b_bits, interval):
+        """How many they are."""
+        return -(-SerialMultiplier.interval(b_bits) // interval)
 
     def elaborate(self, platform):
         m = Module()

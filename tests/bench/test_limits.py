@@ -1,13 +1,14 @@
 """The bundles of primitives whose clock is a limit, and which limit counts."""
 
 import random
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from amaranth.sim import Simulator
 
 from bench import limits
-from bench.flow import DEVICES
+from bench.devices import DEVICES
 from bench.limits import Bundle, limit
 from hw.primitives.memory import BlockMemory
 from hw.primitives.multiplier import LutMultiplier, Multiplier, MultiplierPair
@@ -42,7 +43,8 @@ def test_bundle_is_its_primitives():
 def test_the_slower_primitive_counts(pack, lut_products, kind, monkeypatch):
     engine, asked = SimpleNamespace(pack=pack, lut_products=lut_products), []
 
-    def route(device, folder, text, top, *, aim, seeds):
+    def route(device, folder, verilog, top, *, aim, seeds):
+        text = (Path(folder) / verilog).read_text()
         cells = sum(text.count(f" {cell} ") for cell in ("DP16KD", "MULT18X18D"))
         asked.append((top, cells))
         return SimpleNamespace(clocks=clocks.pop())

@@ -6,18 +6,20 @@ import sys
 import pytest
 from pretended import install
 
-from bench import flow, silicon
-from bench.flow import DEVICES
+from bench import silicon
+from bench.devices import DEVICES
 from bench.silicon import CASES, Case, app, measure
 from hw.options import Options, run
+from sim import synthesis
 
 CASE = Case("small", "25F-6", {"height": 5, "width": 6}, 200)
-LUTS = Case("tables", "HX8K", {"height": 5, "width": 6, "lut_products": True}, 200)
+LUTS = Case("tables", "HX8K", {"height": 5, "width": 6, "lut_products": True,
+                               "target": "generic"}, 200)
 
 
 @pytest.fixture(autouse=True)
 def tools(tmp_path, monkeypatch):
-    monkeypatch.setattr(flow, "TOOLS", tmp_path)
+    monkeypatch.setattr(synthesis, "TOOLS", tmp_path)
     monkeypatch.setattr(silicon, "limit", lambda device, engine, count, *, seeds, tell: 300 + count)
     install(tmp_path)
 
@@ -37,16 +39,19 @@ def command(tmp_path, monkeypatch):
 def test_row(tmp_path):
     row = measure(CASE, tmp_path / "work", seeds=(1, 2, 3))
     assert (row.routed.clocks, row.median, row.limit) == ([150, 210, 180], 180, 303)
-    assert (row.device, row.predicted_multipliers, row.products) == ("LFE5U-25F-6", 3, 1)
+    assert (row.device, row.products) == ("LFE5U-25F-6", 1)
+    assert (row.predicted["multipliers"], row.predicted["block_rams"]) == (3, 1)
     assert row.multiplier_gops == pytest.approx(2 * 1 * 180 / 3 / 1000)
 
 
 def test_pages(command, tmp_path, capsys):
     assert not command()
-    assert [row["case"] for row in json.loads(
-        (tmp_path / "out" / "silicon.json").read_text())] == ["small", "tables"]
-    line = ("| small | LFE5U-25F-6 | 180 | 210 | 303 | 3 (3) | 4 | 1,500 | 1500 | 1,700 | 0.18 | "
-            "0.120 |\n| tables | iCE40HX8K | 180 | 210 | 301 | 0 (2) | 5 | ")
+    small, tables = json.loads((tmp_path / "out" / "silicon.json").read_text())
+    assert (small["case"], tables["case"], tables["predicted"]) == ("small", "tables", None)
+    luts = small["predicted"]["luts"]
+    line = (f"| small | LFE5U-25F-6 | 180 | 210 | 303 | 3 (3) | 4 (1) | 1,500 ({luts:,}) | "
+            "1500 | 1,700 | 0.18 | 0.120 |\n"
+            "| tables | iCE40HX8K | 180 | 210 | 301 | 0 | 5 | 900 | ")
     assert line in (tmp_path / "out" / "silicon.md").read_text()
     assert line in capsys.readouterr().out
 

