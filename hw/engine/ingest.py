@@ -192,13 +192,14 @@ class Ingest(wiring.Component):
         rows = self._program.line_rows
         free, slot, begin = Signal(range(rows + 1), init=rows), Signal(up_to(rows - 1)), Signal()
         in_flight, left = Signal(range(FRAMES + 1)), Signal(range(FRAMES + 1))
-        released = Mux(self.release_en, self.release.rows, 0)[:len(free)]
+        released = delay(m, Mux(self.release_en, self.release.rows, 0)[:len(free)], self.READ - 2,
+                         name="released")
         done = delay(m, self.release_en & self.release.frame, 1, name="done")
-        gain, less = (delay(m, gained[:len(free)], self.READ - 1, name=name) for name, gained in (
-            ("gain", released), ("gain_less", released - 1)))
+        # what `free` gains, if no row begins, or one does
+        gain, less = Signal.like(free, init=0), Signal.like(free, init=-1 % (1 << len(free)))
         m.d.comb += [begin.eq(store & ~state.begun), left.eq(in_flight - done)]
-        m.d.sync += [free.eq(Mux(begin, free + less, free + gain)),
-                     in_flight.eq(left + self.o_frame.valid)]
+        m.d.sync += [gain.eq(released), less.eq(released - 1),
+                     free.eq(Mux(begin, free + less, free + gain)), in_flight.eq(left + self.o_frame.valid)]
         with m.If(store & ends.line):
             m.d.sync += slot.eq(Mux(slot == rows - 1, 0, slot + 1))
         some, more = free.any(), free[1:].any()
