@@ -64,6 +64,8 @@ class Case:
 
 
 LAYER = {"k": 4, "s": 2, "cin": 64, "cout": 16, "height": 64, "width": 64}
+SMALL = {"k": 4, "s": 2, "cin": 64, "cout": 4, "height": 16, "width": 8, "pi": 4, "po": 4,
+         "serial_requant": True}
 CASES = (
     Case("16 multipliers, loadable", "25F-6", LAYER | {"pi": 4, "po": 4, "loadable": True}, 210),
     Case("16 multipliers, built in", "25F-6", LAYER | {"pi": 4, "po": 4}, 210),
@@ -83,6 +85,10 @@ CASES = (
          LAYER | {"pi": 8, "po": 16, "loadable": True, "pack": True}, 200),
     Case("128 multipliers for 256 products, loadable", "85F-6",
          LAYER | {"pi": 16, "po": 16, "loadable": True, "pack": True}, 200),
+    Case("8 multipliers for 16 products, requantised bit by bit", "UP5K",
+         SMALL | {"pack": True}, 50),
+    Case("16 products of look-up tables, requantised bit by bit", "HX8K",
+         SMALL | {"lut_products": True}, 120),
 )
 
 

@@ -199,7 +199,8 @@ class Ingest(wiring.Component):
         gain, less = Signal.like(free, init=0), Signal.like(free, init=-1 % (1 << len(free)))
         m.d.comb += [begin.eq(store & ~state.begun), left.eq(in_flight - done)]
         m.d.sync += [gain.eq(released), less.eq(released - 1),
-                     free.eq(Mux(begin, free + less, free + gain)), in_flight.eq(left + self.o_frame.valid)]
+                     free.eq(Mux(begin, free + less, free + gain)),
+                     in_flight.eq(left + self.o_frame.valid)]
         with m.If(store & ends.line):
             m.d.sync += slot.eq(Mux(slot == rows - 1, 0, slot + 1))
         some, more = free.any(), free[1:].any()
