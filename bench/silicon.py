@@ -64,7 +64,8 @@ class Case:
 
 
 LAYER = {"k": 4, "s": 2, "cin": 64, "cout": 16, "height": 64, "width": 64}
-SMALL = {"k": 4, "s": 2, "cin": 64, "cout": 4, "height": 16, "width": 8, "pi": 4, "po": 4,
+# a step up in a small U-Net: many input channels, so that there is time to requantise bit by bit
+SMALL = {"k": 2, "s": 2, "cin": 256, "cout": 4, "height": 8, "width": 8, "pi": 4, "po": 4,
          "serial_requant": True}
 CASES = (
     Case("16 multipliers, loadable", "25F-6", LAYER | {"pi": 4, "po": 4, "loadable": True}, 210),

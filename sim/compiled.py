@@ -148,8 +148,13 @@ class CompiledModel:
         return data.value
 
     def load(self, beats: np.ndarray, *, timeout: int = 1_000_000) -> np.ndarray:
-        """Sends weights, with tlast on the last beat, and returns the cycle of each beat."""
-        return self.stream(expect=0, weights=beats, timeout=timeout).loaded
+        """Sends weights, with tlast on the last beat, and returns the cycle of each beat.
+
+        One cycle more passes, which the first load of all takes to matter.
+        """
+        loaded = self.stream(expect=0, weights=beats, timeout=timeout).loaded
+        self.idle(1)
+        return loaded
 
     def stream(self, beats: np.ndarray | None = None, first: np.ndarray | None = None,
                last: np.ndarray | None = None, *, expect: int, gaps: np.ndarray | None = None,

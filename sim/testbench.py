@@ -125,6 +125,7 @@ class Bench:
                 await self._until_idle(self._bus)
         if self._loader:
             await self._until_idle(self._loader, self._load())
+            await self.cycle()  # the first load of all takes a cycle more
 
     async def _break_off(self):
         """Work that the reset which follows interrupts: nothing of it may remain."""

@@ -71,7 +71,7 @@ class Loader(wiring.Component):
     begin, begin_bank, end, end_bank
         A frame begins to use a bank; a frame is through with it.
     configured, bank
-        Whether there are weights from the next cycle on, and which bank the next frame is to use.
+        Whether there are weights, and which bank the next frame is to use.
     weight_en, weight
         Write the beat to this weight word.
     record_en, record, place, unit
@@ -104,7 +104,7 @@ class Loader(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        target, loaded = Signal(), Signal()
+        target = Signal()
         beat = Signal(self.i.payload.shape())
         taken, complete, dropping = (Signal(name=n) for n in ("taken", "complete", "dropping"))
         m.d.sync += [taken.eq(self.i.valid & self.i.ready), beat.eq(self.i.payload)]
@@ -112,12 +112,11 @@ class Loader(wiring.Component):
         # beats up to the last one, less 1: the sign tells that the next beat is the last one
         last_beat = beat_count(self._program) - 1
         left = Signal(range(-1, max(1, last_beat)), init=last_beat - 1)
-        m.d.comb += [complete.eq(left[-1] & ~dropping),
-                     self.configured.eq(loaded | (taken & beat.last & complete))]
+        m.d.comb += complete.eq(left[-1] & ~dropping)
         with m.If(taken & beat.last):
             m.d.sync += [left.eq(last_beat - 1), dropping.eq(0)]
             with m.If(complete):
-                m.d.sync += [loaded.eq(1), self.bank.eq(target), target.eq(~target)]
+                m.d.sync += [self.configured.eq(1), self.bank.eq(target), target.eq(~target)]
             with m.Else():
                 m.d.comb += self.error.eq(~dropping)
         with m.Elif(taken):

@@ -87,6 +87,7 @@ class Bench:
             ctx.set(i.payload, {"data": beat, "last": n == len(beats) - 1})
             await ctx.tick().until(i.ready)
         ctx.set(i.valid, 0)
+        await ctx.tick()    # the first load of all takes a cycle more
 
     async def prepared(self, ctx):
         while not self._prepared:

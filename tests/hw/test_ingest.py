@@ -94,7 +94,7 @@ def test_nothing_without_weights():
     bench = Bench(p, size, configured=0)
 
     async def configure(ctx):
-        while len(bench.taken) < 2 * len(beats) - 1:    # told a cycle before
+        while len(bench.taken) < 2 * len(beats) - 1:    # a cycle before it matters
             await ctx.tick()
         bench.geometry(ctx, size, bank=1)
     bench.run(beats * 3, extra=(configure,))

@@ -293,7 +293,7 @@ def test_weights(build):
     model = build(weights=True)
     assert model.weight_bytes == 2
     words = np.array([[1, 2], [3, 4], [5, 0x50]], np.uint8)
-    assert model.load(words).tolist() == [1, 3, 5] and model.cycle == 6
+    assert model.load(words).tolist() == [1, 3, 5] and model.cycle == 7
     result = model.stream(np.zeros((2, 3), np.uint8), expect=2)
     assert (result.data == 0x55 ^ 0xFF).all()
 
