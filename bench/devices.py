@@ -53,8 +53,9 @@ def _ice40(name, family, package):
 
 
 DEVICES = {
-    "25F-6": _ecp5(25, 6), "25F-8": _ecp5(25, 8), "45F-6": _ecp5(45, 6),
-    # the default router takes half an hour and more on a full device of this size
+    # worth 3 % with the default router, which takes half an hour and more on a full 85F
+    "25F-6": _ecp5(25, 6, "--tmg-ripup"), "25F-8": _ecp5(25, 8, "--tmg-ripup"),
+    "45F-6": _ecp5(45, 6, "--tmg-ripup"),
     "85F-6": _ecp5(85, 6, "--router", "router2"),
     "UP5K": _ice40("UP5K", "u", "sg48"), "HX8K": _ice40("HX8K", "hx", "ct256"),
 }

@@ -63,7 +63,7 @@ def limit(device, engine, count, *, seeds, tell=lambda text: None):
     count : int
         How many multipliers are in use.
     seeds, tell
-        As in `route`; of the clocks of the seeds, the best one counts.
+        As in `route`; only the first seed is used.
     """
     kind, operands = MacArray.multiplier(engine), (signed(ACTIVATION), signed(WEIGHT))
     if engine.pack:
@@ -86,4 +86,5 @@ def _clock(device, kind, parameters, count, seeds):
                            platform=FAMILIES[device.target])
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "bundle.v").write_text(text)
-        return max(route(device, folder, "bundle.v", "bundle", aim=AIM, seeds=seeds).clocks)
+        routed = route(device, folder, "bundle.v", "bundle", aim=AIM, seeds=seeds[:1])
+    return routed.clocks[0]
