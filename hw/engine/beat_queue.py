@@ -45,8 +45,10 @@ class BeatQueue(wiring.Component):
         m.submodules.store = store = BlockMemory(width=size, depth=self._depth)
         m.submodules.ahead = ahead = memory.Memory(shape=size, depth=self.AHEAD, init=[])
         put, get = ahead.write_port(), ahead.read_port(domain="comb")
-        to_store, from_store = Signal.like(store.w_addr), Signal.like(store.r_addr)
-        to_ahead, from_ahead = Signal.like(put.addr), Signal.like(get.addr)
+        to_store = Signal.like(store.w_addr)
+        from_store = Signal.like(store.r_addr)
+        to_ahead = Signal.like(put.addr)
+        from_ahead = Signal.like(get.addr)
         read, arrived, load, leaves = (Signal(name=name) for name in ("read", "arrived", "load",
                                                                       "leaves"))
         unread = some_left(m, self.i_valid, read, most=self._depth, init=0, name="unread")

@@ -193,7 +193,9 @@ class GroupWalker(wiring.Component):
 
     def _find(self, m, line, here, ends):
         """The group of these counts, `_PIPELINE` cycles later."""
-        group, taps, px = Signal(self._layouts.group), self._taps, self._program.folding.px
+        group = Signal(self._layouts.group)
+        taps = self._taps
+        px = self._program.folding.px
 
         def later(value, cycles, name):
             return delay(m, value, cycles, name=name)
@@ -226,7 +228,8 @@ class GroupWalker(wiring.Component):
         count = later(count, 1, "count")
         # fourth cycle
         m.d.comb += group.column_taps.eq(later(count, 1, "count"))
-        rows, empty = later(line.row_taps, 3, "rows"), Signal()
+        rows = later(line.row_taps, 3, "rows")
+        empty = Signal()
         words = self._program.flag_words if self._program.looks_ahead else \
             self._program.layout.block_inputs
         m.d.comb += [
@@ -268,7 +271,9 @@ class GroupWalker(wiring.Component):
         px, phases = self._program.folding.px, self._program.phases[1]
         # a product would become a multiplier of the device
         q_px = lookup(m, here.q, [q * px for q in range(phases)], name="q_px")
-        tag, beat, last = Signal(self._layouts.tag), Signal(), Signal()
+        tag = Signal(self._layouts.tag)
+        beat = Signal()
+        last = Signal()
         m.d.comb += [beat.eq(here.pixels_left > q_px),
                      last.eq(ends.block & beat & (here.pixels_left <= q_px + px))]
         m.d.sync += [tag.first.eq(here.first), tag.beat.eq(beat), tag.last.eq(last),

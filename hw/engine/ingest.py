@@ -8,6 +8,7 @@ from .cursor import Cursor
 from .delay import delay
 from .layouts import Layouts, up_to
 from .line_buffer import write_port
+from .lookup import ends_of
 
 __all__ = ["Ingest", "Beat", "Geometry", "ERRORS"]
 
@@ -78,10 +79,11 @@ class Ingest(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        frame, ends = Signal(self._layouts.frame), Signal(data.StructLayout(
-            {name: 1 for name in ("pixel", "line", "frame")}), init={
-                "pixel": self._program.layout.input_beats == 1})
-        state, store = Signal(self._state, init={"waiting": 1}), Signal()
+        frame = Signal(self._layouts.frame)
+        ends = Signal(data.StructLayout({name: 1 for name in ("pixel", "line", "frame")}),
+                      init={"pixel": self._program.layout.input_beats == 1})
+        state = Signal(self._state, init={"waiting": 1})
+        store = Signal()
         first, valid = self.i.payload.first, self.i.valid
         taken = valid & Mux(first, state.may_start, state.may_more)
         m.d.comb += [
@@ -151,33 +153,30 @@ class Ingest(wiring.Component):
         size = self.geometry
         m.d.sync += [new.eq(size), few.eq(Cat(size.last_column == 0, size.last_row == 0,
                                               size.last_column == 1, size.last_row == 1))]
-        word, rows, columns = Signal(up_to(beats - 1)), Signal.like(frame.last_row), \
-            Signal.like(frame.last_column)  # rows and columns that follow this one
-        # whether the word, the column, the row is the last one; whether one column, one row follows
-        last, one = Signal(3, init=beats == 1), Signal(2)
-        after, idle = Signal.like(last), Signal.like(last)
-        m.d.comb += [after.eq(Cat((beats == 1) | (word + 2 == beats), last[1:])), idle.eq(last)]
+        # the word; rows and columns that follow this one; whether word, column and row are the last
+        # ones; whether one column, one row follows
+        count = Signal(data.StructLayout({
+            "word": up_to(beats - 1), "columns": frame.last_column.shape(),
+            "rows": frame.last_row.shape(), "last": 3, "one": 2}), init={"last": beats == 1})
+        after = Signal.like(count)
+        idle = Signal.like(count)
+        m.d.comb += [after.eq(count), after.word.eq(count.word + 1), idle.eq(count),
+                     after.last[0].eq((beats == 1) | (count.word + 2 == beats))]
         with m.If(ends.pixel):
-            m.d.comb += after[:2].eq(Cat(beats == 1, one[0]))
+            m.d.comb += [after.word.eq(0), after.columns.eq(count.columns - 1),
+                         after.one[0].eq(count.columns == 2),
+                         after.last[:2].eq(Cat(beats == 1, count.one[0]))]
         with m.If(ends.line):
-            m.d.comb += after[1:].eq(Cat(frame_few.no_column, one[1]))
-        with m.If(ends.frame):
-            m.d.comb += after[1:].eq(Cat(few.no_column, few.no_row))
-        with m.If(waiting):
-            m.d.comb += idle[1:].eq(Cat(few.no_column, few.no_row))
-        m.d.sync += [last.eq(Mux(store, after, idle)),
-                     ends.eq(Mux(store, *(Cat(flags[0], flags[:2].all(), flags.all())
-                                          for flags in (after, idle))))]
-        with m.If(store):
-            m.d.sync += word.eq(word + 1)
-            with m.If(ends.pixel):
-                m.d.sync += [word.eq(0), columns.eq(columns - 1), one[0].eq(columns == 2)]
-            with m.If(ends.line):
-                m.d.sync += [columns.eq(frame.last_column), one[0].eq(frame_few.one_column),
-                             rows.eq(rows - 1), one[1].eq(rows == 2)]
-        with m.If(Mux(store, ends.frame, waiting)):
-            m.d.sync += [rows.eq(new.last_row), columns.eq(new.last_column),
-                         one.eq(Cat(few.one_column, few.one_row))]
+            m.d.comb += [after.columns.eq(frame.last_column), after.rows.eq(count.rows - 1),
+                         after.one.eq(Cat(frame_few.one_column, count.rows == 2)),
+                         after.last[1:].eq(Cat(frame_few.no_column, count.one[1]))]
+        for place, begins in ((after, ends.frame), (idle, waiting)):
+            with m.If(begins):
+                m.d.comb += [place.columns.eq(new.last_column), place.rows.eq(new.last_row),
+                             place.one.eq(Cat(few.one_column, few.one_row)),
+                             place.last[1:].eq(Cat(few.no_column, few.no_row))]
+        m.d.sync += [count.eq(Mux(store, after, idle)),
+                     ends.eq(Mux(store, ends_of(after.last), ends_of(idle.last)))]
         with m.If(waiting | ends.frame):  # not waiting for `store`
             m.d.sync += frame_few.eq(few)
             m.d.sync += [frame[name].eq(new[name]) for name in (
@@ -190,13 +189,17 @@ class Ingest(wiring.Component):
         and with a word that is stored in this one; and the row of the circle.
         """
         rows = self._program.line_rows
-        free, slot, begin = Signal(range(rows + 1), init=rows), Signal(up_to(rows - 1)), Signal()
-        in_flight, left = Signal(range(FRAMES + 1)), Signal(range(FRAMES + 1))
+        free = Signal(range(rows + 1), init=rows)
+        slot = Signal(up_to(rows - 1))
+        begin = Signal()
+        in_flight = Signal(range(FRAMES + 1))
+        left = Signal(range(FRAMES + 1))
         released = delay(m, Mux(self.release_en, self.release.rows, 0)[:len(free)], self.READ - 2,
                          name="released")
         done = delay(m, self.release_en & self.release.frame, 1, name="done")
         # what `free` gains, if no row begins, or one does
-        gain, less = Signal.like(free, init=0), Signal.like(free, init=-1 % (1 << len(free)))
+        gain = Signal.like(free, init=0)
+        less = Signal.like(free, init=-1 % (1 << len(free)))
         m.d.comb += [begin.eq(store & ~state.begun), left.eq(in_flight - done)]
         m.d.sync += [gain.eq(released), less.eq(released - 1),
                      free.eq(Mux(begin, free + less, free + gain)),
@@ -210,7 +213,9 @@ class Ingest(wiring.Component):
 
     def _tell(self, m, state, ends, taken):
         """Set the error bits; of what is lost, only the first beat is told."""
-        first, valid, lost = self.i.payload.first, self.i.valid, Signal()
+        first = self.i.payload.first
+        valid = self.i.valid
+        lost = Signal()
         mismatch = self.i.payload.last != ends.line
         no_start = valid & ~first & state.waiting
         not_configured = valid & first & state.takes_first & ~state.may_start
@@ -252,9 +257,12 @@ class Ingest(wiring.Component):
             m.d.sync += self.written.eq(self.written + 1)
         if not program.skip_zeros:
             return
-        flags, bit, in_block = Signal(program.flag_bits), Signal(range(program.flag_bits + 1)), \
-            Signal(up_to(layout.block_inputs - 1))
-        new_flags, flag_end, block_end = Signal(program.flag_bits), Signal(), Signal()
+        flags = Signal(program.flag_bits)
+        bit = Signal(range(program.flag_bits + 1))
+        in_block = Signal(up_to(layout.block_inputs - 1))
+        new_flags = Signal(program.flag_bits)
+        flag_end = Signal()
+        block_end = Signal()
         m.submodules.flag_cursor = cursor = Cursor(
             words=layout.blocks * program.flag_words, rows=program.line_rows,
             row_words=self._layouts.flag_row_words, px=program.folding.px)

@@ -43,7 +43,8 @@ class IssueGate(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        wait, free = Signal(up_to(self._interval)), Signal(init=1)
+        wait = Signal(up_to(self._interval))
+        free = Signal(init=1)
         credit = some_left(m, self.departure, self.go & self.needs_credit, most=self._credits,
                            init=self._credits, name="credits")
         m.d.comb += self.may.eq((credit | ~self.needs_credit) & (free | ~self.last))

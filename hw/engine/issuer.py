@@ -45,7 +45,8 @@ class Issuer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         bits = self._program.flag_bits
-        head, last_step = Signal(self.i.payload.shape()), Signal()
+        head = Signal(self.i.payload.shape())
+        last_step = Signal()
         rest = Signal(bits)             # the mask without the lowest step
         next_rest = Signal(bits)
         m.d.comb += [
@@ -67,8 +68,9 @@ class Issuer(wiring.Component):
 
     def _address(self, m, head):
         """Which step it is, and then where its data are."""
-        offset, word, mac = Signal(up_to(self._program.flag_bits - 1)), Signal.like(head), \
-            Signal(self.o.mac.shape())
+        offset = Signal(up_to(self._program.flag_bits - 1))
+        word = Signal.like(head)
+        mac = Signal(self.o.mac.shape())
         for n in reversed(range(self._program.flag_bits)):
             with m.If(head.mask[n]):
                 m.d.sync += offset.eq(n)

@@ -50,7 +50,8 @@ class LineWalker(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.queue = queue = PipelineQueue(self._layouts.line, latency=self._PIPELINE)
-        frame, here = Signal(self._layouts.frame), Signal(self._place)
+        frame = Signal(self._layouts.frame)
+        here = Signal(self._place)
         self._walk(m, frame, here, queue)
         self._find(m, frame, here, queue)
         self._wait_for_rows(m, queue.o)
@@ -98,7 +99,8 @@ class LineWalker(wiring.Component):
     def _find(self, m, frame, here, queue):
         """The line of this place, `_PIPELINE` cycles later."""
         program, taps, line = self._program, self._taps, queue.i
-        block, width = program.phases[1] * program.folding.px, Signal.like(line.pixels_after)
+        block = program.phases[1] * program.folding.px
+        width = Signal.like(line.pixels_after)
         m.d.comb += width.eq(frame.out_width)
 
         def later(value, cycles, name):
@@ -116,7 +118,8 @@ class LineWalker(wiring.Component):
             (frame.end, "end"), (here.last, "last"), (here.p, "phase")))
         height = later(frame.last_row + 1, 1, "height")
         # second cycle
-        row_tap, needed = Signal.like(line.row_tap), Signal.like(line.need)
+        row_tap = Signal.like(line.row_tap)
+        needed = Signal.like(line.need)
         m.d.comb += [row_tap.eq(start + cut),
                      needed.eq(end - Mux((lacking < 0) | last, 0, lacking))]
         inside = later(taps.inside(m, phase, after, name="inside"), 1, "inside")
@@ -130,7 +133,8 @@ class LineWalker(wiring.Component):
             m.d.comb += keeps.eq(after_this)
         keeps, height = later(keeps, 1, "keeps"), later(height, 1, "height")
         # third cycle: `kept` rows are those that the lines so far have left in the buffer
-        kept, row_taps = Signal.like(keeps), Signal.like(line.row_taps)
+        kept = Signal.like(keeps)
+        row_taps = Signal.like(line.row_taps)
         first = later(here.first, 2, "first")
         hands_back = later(here.last_phase | here.last, 2, "hands_back")
         before = Mux(first, height, kept)
@@ -180,7 +184,10 @@ class LineWalker(wiring.Component):
 
     def _wait_for_rows(self, m, i):
         """Hold each line until its rows are there."""
-        held, held_valid, enough, go = Signal(self._layouts.line), Signal(), Signal(), Signal()
+        held = Signal(self._layouts.line)
+        held_valid = Signal()
+        enough = Signal()
+        go = Signal()
         m.submodules.skid = skid = SkidBuffer(self._layouts.line)
         m.d.comb += [
             go.eq(~held_valid | (enough & skid.i.ready)), i.ready.eq(go),

@@ -150,7 +150,8 @@ class Loader(wiring.Component):
         """Where each beat goes."""
         program, layouts = self._program, Layouts(self._program)
         last, beat = beat.last, beat.data
-        word, last_word = Signal(layouts.weight_address), Signal(init=program.steps == 1)
+        word = Signal(layouts.weight_address)
+        last_word = Signal(init=program.steps == 1)
         restart, next_part, next_unit, next_entry = (Signal(name=name) for name in (
             "restart", "next_part", "next_unit", "next_entry"))
         (_,), last_part = _count(m, [record_beats(program)], next_part, restart)
@@ -202,7 +203,8 @@ def _count(m, limits, step, restart):
     """
     counters, all_last = [], Const(1)
     for limit in limits:
-        counter, last = Signal(up_to(limit - 1)), Signal(init=limit == 1)
+        counter = Signal(up_to(limit - 1))
+        last = Signal(init=limit == 1)
         with m.If(step & all_last):
             m.d.sync += [counter.eq(Mux(last, 0, counter + 1)),
                          last.eq(Mux(last, limit == 1, counter + 2 == limit))]

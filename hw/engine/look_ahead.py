@@ -72,7 +72,8 @@ class LookAhead(wiring.Component):
         # the visit waits for its place, and both wait for the flags
         latency, placed = self.latency(program), self.latency(program) - Addresses.latency(program)
         visit = delay(m, self.i, Addresses.latency(program), name="visit")
-        word, live = Signal(layout), Signal()
+        word = Signal(layout)
+        live = Signal()
         m.d.comb += [
             *[word[name].eq(delay(m, visit[name], placed, name=name))
               for name in ("tag", "release", "last")],
@@ -81,8 +82,10 @@ class LookAhead(wiring.Component):
             word.mask.eq(self._mask(m, visit)),
             live.eq(delay(m, self.i_valid, latency, name="live")),
         ]
-        held, held_valid = Signal(layout), Signal()   # open until its group's last word is known
-        push, some = Signal(), Signal()
+        held = Signal(layout)
+        held_valid = Signal()   # open until its group's last word is known
+        push = Signal()
+        some = Signal()
         m.d.comb += [
             some.eq(word.mask.any()), queue.w_data.eq(held), queue.w_en.eq(push),
             push.eq(held_valid & (held.last | (live & some))),
@@ -109,7 +112,8 @@ class LookAhead(wiring.Component):
                 width=bits, depth=len(program.weight_flags), init=program.weight_flags)
             m.d.comb += memory.r_addr.eq(self.place.flag)
             weights = memory.r_data
-        fixed, used = Signal(bits), (1 << bits) - 1
+        fixed = Signal(bits)
+        used = (1 << bits) - 1
         m.d.sync += fixed.eq(exist & weights)
         if program.skip_zeros:
             used = self._activation_flags(m)

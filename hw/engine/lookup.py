@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Cat, Const, Mux, Signal
 
-__all__ = ["lookup", "clamp", "pick", "reaches", "table"]
+__all__ = ["lookup", "clamp", "ends_of", "pick", "reaches", "table"]
 
 
 def lookup(m, index, entries, *, name):
@@ -58,3 +58,11 @@ def pick(choices, index):
         pairs = [choices[n:n + 2] for n in range(0, len(choices), 2)]
         choices = [Mux(bit, pair[1], pair[0]) if len(pair) > 1 else pair[0] for pair in pairs]
     return choices[0]
+
+
+def ends_of(last):
+    """Of nested counters, the fastest first: whether each is at its end together with the faster.
+
+    `last` tells of each whether it is at its last value.
+    """
+    return Cat(last[:n + 1].all() for n in range(len(last)))

@@ -47,7 +47,8 @@ class PipelineQueue(wiring.Component):
         m.submodules.items = items = memory.Memory(
             shape=self._shape.size, depth=self.DEPTH, init=[], attrs={"no_rw_check": 1})
         put, get = items.write_port(), items.read_port()
-        fetch, left = Signal(), Signal()
+        fetch = Signal()
+        left = Signal()
         m.d.sync += left.eq(self.o.valid & self.o.ready)
         places = some_left(m, left, self.enter, most=self.DEPTH, init=self.DEPTH, name="places")
         waiting = some_left(m, put.en, fetch, most=self.DEPTH, init=0, name="waiting")

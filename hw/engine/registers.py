@@ -189,7 +189,9 @@ class Registers(wiring.Component):
     def _reads(self, m, values):
         """Answer reads: a first cycle chooses one of each four registers, a second one of those."""
         bus, okay, refused = self.bus, 0b00, 0b10
-        reading, known, quarter = Signal(name="reading"), Signal(name="known"), Signal(2)
+        reading = Signal(name="reading")
+        known = Signal(name="known")
+        quarter = Signal(2)
         quarters = [Signal(32, name=f"registers_{n}") for n in range(4)]
         m.d.comb += bus.arready.eq(~bus.rvalid & ~reading)
         m.d.sync += [reading.eq(bus.arvalid & bus.arready), quarter.eq(bus.araddr[4:]),

@@ -109,7 +109,8 @@ class Requantiser(wiring.Component):
         """The turn of this cycle, 0 while there is none; whether it begins, as the last one."""
         program = self._program
         turns, pause = program.turns, (program.turn_interval - 1).bit_length()
-        cycle, begins = Signal(up_to(program.result_interval - 1)), Signal()
+        cycle = Signal(up_to(program.result_interval - 1))
+        begins = Signal()
         if program.result_interval > 1:
             with m.If(cycle == program.result_interval - 1):
                 m.d.sync += cycle.eq(0)

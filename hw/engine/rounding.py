@@ -194,7 +194,8 @@ class Rounding(wiring.Component):
         if least < fraction_bits:
             value = Cat(Signal(fraction_bits - least, name="zeros"), product)
         elif least > fraction_bits:
-            value, cut = product[least - fraction_bits:], Signal()
+            value = product[least - fraction_bits:]
+            cut = Signal()
             m.d.sync += cut.eq(product[:least - fraction_bits].any())
             sticky = cut
         width = fraction_bits + INTEGER

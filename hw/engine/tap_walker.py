@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .layouts import Layouts, up_to
+from .lookup import ends_of
 
 __all__ = ["TapWalker"]
 
@@ -45,8 +46,12 @@ class TapWalker(wiring.Component):
         left = Signal(data.StructLayout({"words": up_to(words), "columns": members["column_taps"],
                                          "rows": members["row_taps"]}))
         # of the word, the column, the row: whether it is the last one, and all faster ones are
-        last, ends, after = Signal(3), Signal(3), Signal(3)
-        move, fresh, new = Signal(), Signal(), self.i.payload
+        last = Signal(3)
+        ends = Signal(3)
+        after = Signal(3)
+        move = Signal()
+        fresh = Signal()
+        new = self.i.payload
         m.d.comb += [move.eq(~self.o_valid | self.go), fresh.eq(~self.o_valid | ends[2]),
                      self.i.ready.eq(move & fresh), after.eq(Cat(left.words == 2, last[1:]))]
         self._show(m, group, ends[2], last[0])
@@ -57,13 +62,13 @@ class TapWalker(wiring.Component):
         with m.If(move & fresh):
             m.d.sync += [
                 self.o_valid.eq(self.i.valid), group.eq(new), last.eq(new.last),
-                ends.eq(_ends(new.last)),
+                ends.eq(ends_of(new.last)),
                 *[self.o[name].eq(1) for name in ("first", "new_tap", "new_row")],
                 left.words.eq(words), left.columns.eq(new.column_taps), left.rows.eq(new.row_taps),
                 self.o.row_tap.eq(new.row_tap), self.o.column_tap.eq(new.column_tap),
             ]
         with m.Elif(move):
-            m.d.sync += [last.eq(after), ends.eq(_ends(after)), self.o.first.eq(0),
+            m.d.sync += [last.eq(after), ends.eq(ends_of(after)), self.o.first.eq(0),
                          self.o.new_tap.eq(ends[0]), self.o.new_row.eq(ends[1]),
                          left.words.eq(left.words - 1)]
             with m.If(ends[0]):
@@ -90,8 +95,3 @@ class TapWalker(wiring.Component):
                 m.d.sync += self.o.needs_credit.eq(self.i.payload.tag.beat)
             with m.Elif(self.go):
                 m.d.sync += self.o.needs_credit.eq(0)
-
-
-def _ends(last):
-    """Of three nested counters, the fastest first: whether each ends together with the faster."""
-    return Cat(last[0], last[:2].all(), last.all())

@@ -155,7 +155,8 @@ def _block(bits, words, init, r_addr, w_en, w_addr, w_data):
     lanes = ADDRESS_BITS - ceil_log2(words)
     # the lowest bits of the write address of a wide word enable 9 bits each
     enables = {36: w_en.replicate(4), 18: Const(3, 2)}.get(bits, Const(0, 0))
-    wide, read = bits > 18, Signal(bits)
+    wide = bits > 18
+    read = Signal(bits)
     parameters = {f"p_INITVAL_{n:02X}": value for n, value in _initial_values(bits, init)}
     return Instance(
         "DP16KD", **parameters,

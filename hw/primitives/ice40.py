@@ -123,7 +123,8 @@ def _memory(bits, words, init, r_addr, w_en, w_addr, w_data):
     """One block: (instance, what is read)."""
     # narrow words share a row of 16 bits: each bit is between those of the other words
     lanes = 16 // bits
-    read, places = Signal(bits), range((lanes - 1) // 2, 16, lanes)
+    read = Signal(bits)
+    places = range((lanes - 1) // 2, 16, lanes)
     values = {}
     for n, word in enumerate(init):
         lane, row = divmod(n, 256)

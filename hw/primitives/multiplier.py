@@ -80,7 +80,8 @@ class LutMultiplier(wiring.Component):
         m = Module()
         levels = ceil_log2(-(-_signed_bits(self.b) // 2))
         wait = self.LATENCY - 2 - levels
-        a, b = Signal(signed(_signed_bits(self.a))), Signal(signed(2 << levels))
+        a = Signal(signed(_signed_bits(self.a)))
+        b = Signal(signed(2 << levels))
         m.d.comb += [a.eq(delayed(m, self.a, "a_wait", wait)),
                      b.eq(delayed(m, self.b, "b_wait", wait))]
         operands = delayed(m, a, "a_in"), delayed(m, -a, "minus_in")

@@ -88,7 +88,8 @@ class SerialMultipliers(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        begins, ends = Signal(self._count, init=1), Signal(self._count, init=1)     # whose turn
+        begins = Signal(self._count, init=1)
+        ends = Signal(self._count, init=1)     # whose turn
         under_way = Signal(self._latency)
         m.d.sync += under_way.eq(Cat(self.start, under_way))
         with m.If(self.start):
