@@ -27,16 +27,18 @@ DOCS = Path(__file__).parent.parent / "docs"
 
 TEXT = """# On silicon
 
-Measured by `python -m bench.silicon`, which writes this page and `silicon.json`: synthesis by Yosys
-(`synth_ecp5 -abc9`, `synth_ice40 -abc9`), placement and routing by nextpnr, both as pip installs
-them (`pip install -e ".[silicon]"`). Frequencies are nextpnr's estimates for the slow corner, the
-median of a few seeds. Engines are routed without pads, so that their own paths set the clock.
-Every engine has the exact float32 requantisation of ONNX Runtime, whose multipliers count in the
-totals. In brackets is what the manifest predicts (`hw/resources.py`).
+Measured by `python -m bench.silicon`, which writes this page and `silicon.json`; `--case TEXT`
+measures only the rows that have the text in their name or device. Synthesis is by Yosys
+(`synth_ecp5 -abc9`, `synth_ice40 -abc9`), placement and routing by nextpnr, as pip installs them
+(`pip install -e ".[silicon]"`). Frequencies are nextpnr's estimates for the slow corner, the median
+of the seeds. Engines are routed without pads, so that their own paths set the clock. Every engine
+has the exact float32 requantisation of ONNX Runtime, whose multipliers count in the totals. In
+brackets is what the manifest predicts (`hw/resources.py`).
 
 The limit is that of the device itself: the clock of its bare multipliers, as many as the engine
 has, or of eight bare block memories, whichever is slower. They are routed in the same way, alone,
-between registers (`bench/limits.py`), and the best seed counts.
+between registers (`bench/limits.py`), with the first seed. nextpnr knows no path inside an ECP5's
+multiplier, so that its limit is only that of the registers around it.
 
 {table}
 GOPS count two operations for a product. The slowest path of the median seed, cell by cell:
@@ -150,13 +152,14 @@ def measure(case, folder, *, seeds, tell=lambda text: None):
 
 def table(rows):
     """The rows as a Markdown table."""
-    names = ("engine", "device", "MHz, median", "best", "limit", "multipliers (predicted)",
+    names = ("engine", "device", "MHz, median", "best", "limit", "MACs per cycle",
+             "multipliers (predicted)",
              "block RAMs (predicted)", "LUT4 (predicted)", "LUT4 per product", "flip-flops",
              "GMAC/s", "GOPS per multiplier")
     lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
     for row in rows:
         routed, gops = row.routed, row.multiplier_gops
-        cells = (row.case, row.device, row.median, max(routed.clocks), row.limit,
+        cells = (row.case, row.device, row.median, max(routed.clocks), row.limit, row.products,
                  *map(row.beside_predicted, ("multipliers", "block_rams", "luts")),
                  f"{routed.luts / row.products:.0f}", f"{routed.registers:,}",
                  f"{row.products * row.median / 1000:.2f}", "" if gops is None else f"{gops:.3f}")

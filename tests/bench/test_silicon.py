@@ -49,9 +49,9 @@ def test_pages(command, tmp_path, capsys):
     small, tables = json.loads((tmp_path / "out" / "silicon.json").read_text())
     assert (small["case"], tables["case"], tables["predicted"]) == ("small", "tables", None)
     luts = small["predicted"]["luts"]
-    line = (f"| small | LFE5U-25F-6 | 180 | 210 | 303 | 3 (3) | 4 (1) | 1,500 ({luts:,}) | "
+    line = (f"| small | LFE5U-25F-6 | 180 | 210 | 303 | 1 | 3 (3) | 4 (1) | 1,500 ({luts:,}) | "
             "1500 | 1,700 | 0.18 | 0.120 |\n"
-            "| tables | iCE40HX8K | 180 | 210 | 301 | 0 | 5 | 900 | ")
+            "| tables | iCE40HX8K | 180 | 210 | 301 | 1 | 0 | 5 | 900 | ")
     assert line in (tmp_path / "out" / "silicon.md").read_text()
     assert line in capsys.readouterr().out
 
