@@ -53,6 +53,9 @@ def _ice40(name, family, package):
             "registers": "ICESTORM_LC"})
 
 
+ENOUGH = 3          # seeds
+PATIENCE = 300      # seconds for a seed
+
 DEVICES = {
     # the default router takes half an hour and more on a full 85F
     "25F-6": _ecp5(25, 6, "--tmg-ripup"), "25F-8": _ecp5(25, 8, "--tmg-ripup"),
@@ -69,6 +72,7 @@ class Routed:
     The resources are those of the first seed.
     """
 
+    seeds: list
     clocks: list
     multipliers: int
     block_rams: int
@@ -96,30 +100,40 @@ def route(device, folder, verilog, top, *, aim, seeds, tell=lambda text: None):
     aim : int
         Clock that placement aims at, in MHz.
     seeds : tuple of int
+        As many are used, from the first one on, as give `ENOUGH` results: the router may find no
+        way, or take for ever, in which case the next seed has its turn.
     tell : function
         Called with what is going on.
 
     Raises
     ------
     RuntimeError
-        With the last line of error of a tool that failed.
+        With the last line of error of a tool that failed, or if no seed gives a result.
     """
     tell("synthesis")
     synthesise(folder, verilog, top, device.target, *device.synthesis)
-    reports = []
+    found = {}
     for seed in seeds:
+        if len(found) == ENOUGH:
+            break
         tell(f"placement and routing, seed {seed}")
-        reports.append(_report(device, folder, "--freq", str(aim), "--seed", str(seed)))
+        try:
+            found[seed] = _report(device, folder, "--freq", str(aim), "--seed", str(seed))
+        except TimeoutError:
+            continue
+    if not found:
+        raise RuntimeError(f"nextpnr has not ended within {PATIENCE} s with any of the seeds")
+    reports = list(found.values())
     clocks = [round(max(clock["achieved"] for clock in report["fmax"].values()), 1)
               for report in reports]
     middle = reports[sorted(range(len(clocks)), key=clocks.__getitem__)[len(clocks) // 2]]
-    return Routed(clocks, **_used(device, reports[0]), path=_path(middle))
+    return Routed(list(found), clocks, **_used(device, reports[0]), path=_path(middle))
 
 
 def _report(device, folder, *options):
     """What nextpnr reports of `netlist.json`."""
     tool(folder, *device.place, "--json", "netlist.json", *options, "--report", "report.json",
-         "-l", "nextpnr.log", "-q", "--timing-allow-fail")
+         "-l", "nextpnr.log", "-q", "--timing-allow-fail", patience=PATIENCE)
     return json.loads((Path(folder) / "report.json").read_text())
 
 

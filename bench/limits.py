@@ -21,7 +21,7 @@ __all__ = ["Bundle", "limit"]
 ACTIVATION, WEIGHT = 9, 8   # bits, of uint8 with any zero point
 MEMORIES = 8
 BLOCKS = {"ecp5": (36, 512), "ice40": (16, 256)}    # bits and words of a block RAM
-AIM = 500   # MHz: as fast as can be
+AIM = 300   # MHz
 
 
 class Bundle(wiring.Component):

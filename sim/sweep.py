@@ -70,8 +70,8 @@ def _draw_options(rng):
         activation=activation + parameters.get(activation, ""),
         requant=pick("onnxruntime", "compact"), multiplier_bits=int(rng.integers(8, 25)),
         skip_zeros=bool(rng.random() < 0.3), loadable=bool(rng.random() < 0.3),
-        pack=bool(rng.random() < 0.2), lut_products=bool(rng.random() < 0.2), name="drawn",
-        **extra)
+        pack=bool(rng.random() < 0.2), lut_products=bool(rng.random() < 0.2),
+        serial_requant=bool(rng.random() < 0.2), name="drawn", **extra)
 
 
 def _draw_tensors(rng, options, layer):

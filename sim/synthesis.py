@@ -20,18 +20,24 @@ MODELS = {"ecp5": ("lattice/common_sim.vh", "lattice/ccu2c_sim.vh"),
 PLAIN = "`define NO_ICE40_DEFAULT_ASSIGNMENTS\n"    # not all simulators know inputs with a default
 
 
-def tool(folder, name, *arguments):
+def tool(folder, name, *arguments, patience=None):
     """Run a tool in a folder.
 
     Raises
     ------
     RuntimeError
         If it is missing, or with its own last line of error.
+    TimeoutError
+        If it has not ended within `patience` seconds.
     """
     program = TOOLS / name
     if not program.exists():
         raise RuntimeError(f"{name} must be installed: pip install -e '.[silicon]'")
-    done = subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True)
+    try:
+        done = subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True,
+                              timeout=patience)
+    except subprocess.TimeoutExpired:
+        raise TimeoutError(f"{name} has not ended within {patience} s") from None
     if done.returncode:
         lines = done.stderr.splitlines() + [
             line for log in sorted(Path(folder).glob("*.log"), key=lambda p: p.stat().st_mtime)

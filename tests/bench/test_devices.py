@@ -3,6 +3,7 @@
 import pytest
 from pretended import install
 
+from bench import devices
 from bench.devices import DEVICES, packed, route
 from sim import synthesis
 
@@ -25,6 +26,15 @@ def test_what_is_reported(tools, tmp_path):
     assert (found.multipliers, found.block_rams, found.luts, found.registers) == (3, 4, 1500, 1700)
     assert found.path == ["engine.a", "engine.b"]
     assert routed(tmp_path, seeds=(2,)).clocks == [210]
+
+
+def test_seeds_that_take_for_ever(tools, tmp_path, monkeypatch):
+    monkeypatch.setattr(devices, "PATIENCE", 3)
+    tools(clocks=(150, None, 210, 180, 170))
+    found = routed(tmp_path, seeds=(1, 2, 3, 4, 5))
+    assert (found.seeds, found.clocks) == ([1, 3, 4], [150, 210, 180])
+    with pytest.raises(RuntimeError, match="^nextpnr has not ended within 3 s with any of the see"):
+        routed(tmp_path, seeds=(2,))
 
 
 def test_a_device_without_multipliers(tools, tmp_path):

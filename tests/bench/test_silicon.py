@@ -60,8 +60,8 @@ def test_other_rows_stay(command, tmp_path):
     assert not command("--seeds", "1,3")
     assert not command("--case", "tables", "--seeds", "2")
     small, tables = json.loads((tmp_path / "out" / "silicon.json").read_text())
-    assert (small["seeds"], small["routed"]["clocks"]) == ([1, 3], [150, 180])
-    assert (tables["seeds"], tables["routed"]["clocks"]) == ([2], [210])
+    assert (small["routed"]["seeds"], small["routed"]["clocks"]) == ([1, 3], [150, 180])
+    assert (tables["routed"]["seeds"], tables["routed"]["clocks"]) == ([2], [210])
     assert "| small |" in (tmp_path / "out" / "silicon.md").read_text()
 
 

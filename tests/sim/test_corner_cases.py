@@ -45,6 +45,13 @@ CASES = {
     "products of tables on the iCE40": {"cin": 3, "cout": 2, "k": 4, "po": 2, "px": 2,
                                         "weight_bits": 4, "lut_products": True, "target": "ice40",
                                         "loadable": True},
+    "requantised bit by bit": {"cin": 5, "cout": 6, "k": 4, "po": 3, "serial_requant": True,
+                               "loadable": True, "activation": "tanh"},
+    "requantised bit by bit on the iCE40": {"cin": 16, "cout": 4, "k": 3, "pi": 2, "po": 4,
+                                            "pack": True, "serial_requant": True,
+                                            "target": "ice40"},
+    "pairs and pixels on the iCE40": {"cin": 3, "cout": 2, "k": 4, "po": 2, "px": 2, "pack": True,
+                                      "skip_zeros": True, "target": "ice40", "loadable": True},
     "flag words of a part": {"cin": 37, "k": 2, "s": 2, "skip_zeros": True},
 }
 
