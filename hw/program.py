@@ -220,6 +220,21 @@ class Program:
     def flag_bits(self):
         return -(-self.layout.block_inputs // self.flag_words)
 
+    @property
+    def tap_visits(self):
+        """Visits of one tap: its steps or, with look-ahead, its flag words."""
+        return self.flag_words if self.looks_ahead else self.layout.block_inputs
+
+    @property
+    def visit_steps(self):
+        """Most steps of a visit."""
+        return self.flag_bits if self.looks_ahead else 1
+
+    @property
+    def last_visit_steps(self):
+        """Steps of the last visit of a tap."""
+        return self.layout.block_inputs - self.visit_steps * (self.tap_visits - 1)
+
     @cached_property
     def weight_flags(self):
         """One int for each flag word in program order: bit n is set if its step n has weights."""

@@ -54,12 +54,12 @@ class Addresses(wiring.Component):
         # several pixels: those before the rotation lie in the next word
         rotate = later(lookup(m, visit.column_tap, [d % px for d in columns], name="rotate"), 1,
                        "rotate")
-        layout, size = program.layout, program.flag_bits if program.looks_ahead else 1
+        layout, size = program.layout, program.visit_steps
         self._address(m, "line", self._position(m, "position", size), circle, away, rotate, columns,
                       self.o.lines, program.row_words, layout.input_beats)
         # from the last word of a tap to the first one of the next
-        short = layout.block_inputs - size * (program.flag_words - 1) if size > 1 else 1
-        self._follow(m, "weight", visit.next_row, Mux(visit.new_tap, short, size))
+        self._follow(m, "weight", visit.next_row,
+                     Mux(visit.new_tap, program.last_visit_steps, size))
         if program.looks_ahead:
             self._follow(m, "flag", visit.next_flag_row, 1)
         if program.skip_zeros:

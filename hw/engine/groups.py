@@ -230,8 +230,7 @@ class GroupWalker(wiring.Component):
         m.d.comb += group.column_taps.eq(later(count, 1, "count"))
         rows = later(line.row_taps, 3, "rows")
         empty = Signal()
-        words = self._program.flag_words if self._program.looks_ahead else \
-            self._program.layout.block_inputs
+        words = self._program.tap_visits
         m.d.comb += [
             empty.eq((count == 0) | (rows == 0)), group.empty.eq(later(empty, 1, "empty")),
             group.last.eq(later(Cat(empty | (words == 1), empty | (count == 1),
@@ -246,7 +245,7 @@ class GroupWalker(wiring.Component):
 
     def _find_words(self, m, name, words, group, here, cut, kind, row_cut, count):
         """Where what is stored for a group begins, and how far it is to the next row of taps."""
-        taps, program = self._taps, self._program
+        taps = self._taps
         most = max(taps.sizes)
         rows = delay(m, table(m, kind, row_cut, [
             [y * x * words for y in range(self._layouts.most_row_cut + 1)] for x in taps.sizes],
@@ -257,9 +256,7 @@ class GroupWalker(wiring.Component):
         m.d.comb += group[name].eq(delay(
             m, (delay(m, here[name], 3, name=name) + offset)[:len(group[name])], 1,
             name=f"{name}_first"))
-        last = 1
-        if name == "weight" and program.looks_ahead:
-            last = words - program.flag_bits * (program.flag_words - 1)
+        last = self._program.last_visit_steps if name == "weight" else 1
         skipped = table(m, delay(m, kind, 2, name="kind"), count, [
             [max(0, x - n) * words + last for n in range(most + 1)] for x in taps.sizes],
             name=f"{name}_skipped")

@@ -100,9 +100,8 @@ class LookAhead(wiring.Component):
 
     def _mask(self, m, visit):
         """The steps that are left, `BlockMemory.LATENCY + 2` cycles after the place."""
-        program, steps = self._program, self._program.layout.block_inputs
-        latency, bits = BlockMemory.LATENCY, program.flag_bits
-        short = steps - bits * (program.flag_words - 1)
+        program, latency = self._program, BlockMemory.LATENCY
+        bits, short = program.flag_bits, program.last_visit_steps
         short_visit, empty = (delay(m, visit[name], latency, name=name)
                               for name in ("short", "empty"))
         exist = Mux(empty, 0, Mux(short_visit, (1 << short) - 1, (1 << bits) - 1))

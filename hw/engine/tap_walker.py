@@ -40,7 +40,7 @@ class TapWalker(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         program, members = self._program, self._layouts.group.members
-        words = program.flag_words if program.looks_ahead else program.layout.block_inputs
+        words = program.tap_visits
         group = Signal(self._layouts.group)
         # how much of the group is left, in words of this tap, taps of this row, and rows
         left = Signal(data.StructLayout({"words": up_to(words), "columns": members["column_taps"],

@@ -206,7 +206,7 @@ class Group:
     def _words(self):
         """The visits without the addresses of their group."""
         program, layout, bank = self.walk.program, self.walk.program.layout, self.walk.program.bank
-        words = program.flag_words if program.looks_ahead else layout.block_inputs
+        words = program.tap_visits
         size = program.flag_bits if program.looks_ahead else 1
         weights, flags = self.stored(layout.block_inputs), self.stored(program.flag_words)
         start = [sum(map(len, phases[:n])) for phases, n in (
