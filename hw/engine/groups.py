@@ -57,7 +57,7 @@ class GroupWalker(wiring.Component):
             m.d.sync += [busy.eq(self.i.valid), line.eq(self.i.payload), here.eq(first),
                          ends.eq(self._ends(first))]
         with m.Elif(move):
-            m.d.sync += [here.eq(after), ends.eq(self._ends(after))]
+            m.d.sync += [here.eq(after), here.first.eq(0), ends.eq(self._ends(after))]
         m.submodules.queue = queue = PipelineQueue(self._layouts.group, latency=self._PIPELINE)
         m.d.comb += [room.eq(queue.room), queue.enter.eq(busy & room),
                      queue.i.eq(self._find(m, line, here, ends))]
@@ -144,7 +144,7 @@ class GroupWalker(wiring.Component):
         program, px = self._program, self._program.folding.px
         layout, block, taps = program.layout, program.phases[1] * px, self._taps
         few = block.bit_length()    # bits of the pixels of a last position
-        m.d.comb += [after.eq(here), after.first.eq(0), after.g.eq(here.g + 1),
+        m.d.comb += [after.eq(here), after.g.eq(here.g + 1),
                      after.parameters.eq(here.parameters + 1),
                      after.last_group.eq(here.g + 2 >= layout.block_outputs)]
         kinds = [self._kind((q + 1) % program.phases[1]) for q in range(program.phases[1])]
