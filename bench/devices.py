@@ -56,9 +56,9 @@ ENOUGH = 3          # seeds
 PATIENCE = 300      # seconds for a seed
 
 DEVICES = {
-    # the default router takes half an hour and more on a full 85F
     "25F-6": _ecp5(25, 6, "--tmg-ripup"), "25F-8": _ecp5(25, 8, "--tmg-ripup"),
     "45F-6": _ecp5(45, 6, "--tmg-ripup"),
+    # the default router takes half an hour and more on a full one
     "85F-6": _ecp5(85, 6, "--router", "router2"),
     "UP5K": _ice40("UP5K", "u", "sg48"), "HX8K": _ice40("HX8K", "hx", "ct256"),
 }

@@ -69,9 +69,9 @@ def limit(device, engine, count, *, seeds, tell=lambda text: None):
     if engine.pack:
         operands = ACTIVATION, WEIGHT
     tell(f"limit of {count} multipliers")
-    multipliers = _clock(device, kind, operands, count, seeds)
+    multipliers = _clock(device, kind, operands, count, seeds[:1])
     tell(f"limit of {MEMORIES} block memories")
-    return min(multipliers, _clock(device, _memory, BLOCKS[device.target], MEMORIES, seeds))
+    return min(multipliers, _clock(device, _memory, BLOCKS[device.target], MEMORIES, seeds[:1]))
 
 
 def _memory(width, depth):
@@ -86,5 +86,5 @@ def _clock(device, kind, parameters, count, seeds):
                            platform=FAMILIES[device.target])
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "bundle.v").write_text(text)
-        routed = route(device, folder, "bundle.v", "bundle", aim=AIM, seeds=seeds[:1])
+        routed = route(device, folder, "bundle.v", "bundle", aim=AIM, seeds=seeds)
     return routed.clocks[0]

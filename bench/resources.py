@@ -20,7 +20,7 @@ from rich.progress import track
 
 from hw.export import generate, make_program, write_whole
 from hw.options import Options, run
-from hw.resources import COEFFICIENTS, parts
+from hw.resources import COEFFICIENTS, parts, tables
 
 from .devices import DEVICES, packed
 
@@ -94,7 +94,7 @@ class Row:
 
     def luts(self, coefficients):
         """Look-up tables that the coefficients predict."""
-        return sum(coefficients.get(part, 0) * bits for part, bits in self.parts.items())
+        return tables(coefficients, self.parts)
 
 
 def measure(case, options, target, folder):

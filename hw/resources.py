@@ -24,7 +24,7 @@ from .primitives.multiplier import Multiplier, MultiplierPair, WideMultiplier
 from .primitives.serial import SerialMultipliers
 
 __all__ = ["COEFFICIENTS", "device_figures", "memories", "memory_bits", "parts",
-           "requantiser_multipliers"]
+           "requantiser_multipliers", "tables"]
 
 COEFFICIENTS = Path(__file__).with_name("luts.json")
 # those that are not a `BlockMemory`: with a read port that has an enable, and with one that has
@@ -75,11 +75,14 @@ def device_figures(program, device):
     """The `DeviceFigures` of a program on a device family, or None for the portable form."""
     if device == "generic":
         return None
-    coefficients = _coefficients()[device]     # none of a part that takes no tables
-    luts = sum(coefficients.get(part, 0) * bits for part, bits in parts(program, device).items())
     return DeviceFigures(multipliers=_multipliers(program, device),
                          block_rams=_block_rams(program, device),
-                         luts=round(luts))
+                         luts=round(tables(_coefficients()[device], parts(program, device))))
+
+
+def tables(coefficients, bits):
+    """Look-up tables of the `parts` of an engine; a part without a coefficient takes none."""
+    return sum(coefficients.get(part, 0) * count for part, count in bits.items())
 
 
 @cache
@@ -119,8 +122,8 @@ def parts(program, device):
         "sums": folding.px * folding.po * _sum_bits(program),
         "requantisers": units,
         "requantiser bits": units * _rounding_bits(program, device),
-        "requantiser delays": units * program.quantisation.mantissa_bits * (
-            Rounding.MAGNITUDE + (Rounding.TO_MANTISSA if Rounding.excess(program) else 0)),
+        "requantiser delays": (units * program.quantisation.mantissa_bits
+                               * Rounding.value_latency(program)),
         "serial products": units * _serial_bits(program) if program.serial_requant else 0,
         "output": outputs,
         "gathered pixels": (program.phases[1] + 1) * outputs if folding.px > 1 else 0,
