@@ -133,7 +133,7 @@ class Pins:
             while not (await self.edge(ctx, dut.s_axis_weights_tready))[0]:
                 pass
         ctx.set(dut.s_axis_weights_tvalid, 0)
-        await ctx.tick()    # the first load of all takes a cycle more
+        await self.edge(ctx)    # the first load of all takes a cycle more
 
     async def frame(self, ctx, beats, expect):
         """Send a frame and take what comes out: [(tdata, tuser, tlast)]."""
