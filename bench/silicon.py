@@ -29,12 +29,12 @@ TEXT = """# On silicon
 
 Measured by `python -m bench.silicon`, which writes this page and `silicon.json`; `--case TEXT`
 measures only the rows that have the text in their name or device. Synthesis is by Yosys
-(`synth_ecp5 -abc9`, `synth_ice40 -abc9`), placement and routing by nextpnr, as pip installs them
-(`pip install -e ".[silicon]"`). Frequencies are nextpnr's estimates for the slow corner, the median
-of the first three seeds that are routed within five minutes. Engines are routed without pads, so
-that their own paths set the clock. Every engine has the exact float32 requantisation of ONNX
-Runtime, whose multipliers count in the totals. In brackets is what the manifest predicts
-(`hw/resources.py`).
+(`synth_ecp5 -abc9`, told that a wire takes 1 ns, and `synth_ice40 -abc9`), placement and routing
+by nextpnr, as pip installs them (`pip install -e ".[silicon]"`). Frequencies are nextpnr's
+estimates for the slow corner, the median of the first three seeds that are routed within 5 minutes
+(45F: 10, 85F: 30). Engines are routed without pads, so that their own paths set the clock. Every
+engine has the exact float32 requantisation of ONNX Runtime, whose multipliers count in the totals.
+In brackets is what the manifest predicts (`hw/resources.py`).
 
 The limit is that of the device itself: the clock of its bare multipliers, as many as the engine
 has, or of eight bare block memories, whichever is slower. They are routed in the same way, alone,
@@ -85,6 +85,9 @@ CASES = (
          LAYER | {"pi": 16, "po": 16, "loadable": True, "pack": True}, 200),
     Case("8 multipliers for 16 products, requantised bit by bit", "UP5K",
          SMALL | {"pack": True}, 50),
+    Case("4 multipliers, 32 KiB of weights in single-port memories", "UP5K",
+         LAYER | {"height": 16, "width": 16, "pi": 4, "loadable": True, "spram": True,
+                  "serial_requant": True}, 50),
     Case("16 products of look-up tables, requantised bit by bit", "HX8K",
          SMALL | {"lut_products": True}, 120),
 )

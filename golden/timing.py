@@ -15,8 +15,8 @@ from golden.liveness import Liveness
 __all__ = ["EngineParameters", "Timing", "simulate"]
 
 # Cycles between events; `docs/timing.md` names each one.
-FRAME_TO_GROUP = 16     # first beat of a frame consumed -> its first group is there
-ROW_TO_GROUP = 11       # last beat of a row consumed -> a group that needs it is there
+FRAME_TO_GROUP = 17     # first beat of a frame consumed -> its first group is there
+ROW_TO_GROUP = 12       # last beat of a row consumed -> a group that needs it is there
 GROUP_TO_VISIT = 2      # a group is there -> its first visit, if none is before it
 WORD_TO_STEP = 1        # a word of the look-ahead is taken -> its first step
 ADDRESSES, ADDRESSES_OF_PIXELS = 4, 5

@@ -29,6 +29,8 @@ from .manifest import (
 )
 from .options import Options
 from .primitives.devices import DEVICES
+from .primitives.ice40 import SINGLE_PORT_BLOCKS
+from .primitives.memory import BankedMemory
 from .program import Program
 from .quantisation import Quantisation
 from .resources import device_figures, memory_bits, requantiser_multipliers
@@ -55,24 +57,35 @@ def make_program(options):
     for name in ("height", "width"):
         if getattr(options, name) < 1:
             raise ValueError(f"{name} must be at least 1, not {getattr(options, name)}")
-    return Program(layer=layer, quantisation=quantisation, tensors=tensors,
-                   height=options.height, width=options.width,
-                   folding=Folding(pi=options.pi, po=options.po, px=options.px),
-                   skip_zeros=options.skip_zeros, pack=options.pack,
-                   lut_products=options.lut_products, serial_requant=options.serial_requant,
-                   loadable=options.loadable)
+    program = _program(options, layer, quantisation, tensors)
+    if program.spram:
+        _check_spram(program, options.target)
+    return program
 
 
 def restore_program(manifest, tensors):
     """The `Program` of a manifest and its tensors."""
     options = Options(**manifest.options)
     names = {f.name for f in dataclasses.fields(Quantisation)}
+    quantisation = Quantisation(**{k: v for k, v in manifest.layer.items() if k in names})
+    return _program(options, options.layer(), quantisation, tensors)
+
+
+def _program(options, layer, quantisation, tensors):
     return Program(
-        layer=options.layer(), tensors=tensors, height=options.height, width=options.width,
-        quantisation=Quantisation(**{k: v for k, v in manifest.layer.items() if k in names}),
-        folding=Folding(pi=options.pi, po=options.po, px=options.px),
+        layer=layer, quantisation=quantisation, tensors=tensors, height=options.height,
+        width=options.width, folding=Folding(pi=options.pi, po=options.po, px=options.px),
         skip_zeros=options.skip_zeros, pack=options.pack, lut_products=options.lut_products,
-        serial_requant=options.serial_requant, loadable=options.loadable)
+        serial_requant=options.serial_requant, loadable=options.loadable, spram=options.spram)
+
+
+def _check_spram(program, target):
+    if target != "ice40":
+        raise ValueError(f"target must be ice40 where spram is set, not {target!r}")
+    blocks = BankedMemory.blocks(target, program.weight_word_bits, program.steps)
+    if blocks > SINGLE_PORT_BLOCKS:
+        raise ValueError(f"spram must be False where weights need more than {SINGLE_PORT_BLOCKS} "
+                         f"single-port memories, and these need {blocks}, not True")
 
 
 def describe(program, options):
@@ -88,7 +101,8 @@ def describe(program, options):
         magnitude_bits=program.magnitude_bits, max_height=program.height,
         skip_zeros=program.skip_zeros, pruned=program.pruned, pack=program.pack,
         lut_products=program.lut_products, accumulator_bits=program.accumulator_bits,
-        line_rows=program.line_rows, loadable=program.loadable, target=options.target)
+        line_rows=program.line_rows, loadable=program.loadable, spram=program.spram,
+        target=options.target)
     spec = {**program.layer.describe(), **program.quantisation.describe()}
     return Manifest(
         name=name, generator=__version__, options=options.model_dump(mode="json"), layer=spec,

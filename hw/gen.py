@@ -49,10 +49,13 @@ def table(manifest):
 
 def _device(figures):
     """The rows of the table about the device, if there is one."""
-    return () if figures is None else (
-        ("multipliers of the device", f"{figures.multipliers:,}"),
-        ("block RAMs of the device", f"{figures.block_rams:,}"),
-        ("LUT4s of the device, estimated", f"{figures.luts:,}"))
+    if figures is None:
+        return
+    yield "multipliers of the device", f"{figures.multipliers:,}"
+    yield "block RAMs of the device", f"{figures.block_rams:,}"
+    if figures.single_port_rams:
+        yield "single-port RAMs of the device", f"{figures.single_port_rams:,}"
+    yield "LUT4s of the device, estimated", f"{figures.luts:,}"
 
 
 app = application(gen)

@@ -43,6 +43,7 @@ class EngineInfo(_Part):
     accumulator_bits: int
     line_rows: int = Field(description="input rows that the line buffer holds")
     loadable: bool
+    spram: bool = Field(description="whether weights are in single-port memories")
     target: Literal["generic", "ecp5", "ice40"]
 
 
@@ -52,6 +53,7 @@ class DeviceFigures(_Part):
     multipliers: int = Field(description="MULT18X18D or SB_MAC16, of the MAC array and the "
                                          "requantisers")
     block_rams: int = Field(description="DP16KD or SB_RAM40_4K")
+    single_port_rams: int = Field(description="SB_SPRAM256KA")
     luts: int = Field(description="an estimate: LUT4s of the ECP5, logic cells of the iCE40")
 
 

@@ -85,6 +85,7 @@ class Options(BaseModel):
     lut_products: bool = Field(False, description="products of look-up tables, not of multipliers")
     serial_requant: bool = Field(False, description="requantise bit by bit, without multipliers")
     loadable: bool = Field(False, description="load weights at run time, into a double buffer")
+    spram: bool = Field(False, description="loadable weights in the UP5K's single-port memories")
     target: Literal["generic", "ecp5", "ice40"] = Field(
         "generic", description="device family that the FuseSoC core is synthesised for")
     name: str | None = Field(None, description="name of the module and of the files")

@@ -19,6 +19,7 @@ import numpy as np
 
 from .folding import IDLE, ChannelLayout, Folding
 from .phase_bank import lower
+from .primitives.memory import BankedMemory
 from .primitives.serial import SerialMultiplier
 from .quantisation import Quantisation
 from .schedule import Schedule
@@ -57,6 +58,8 @@ class Program:
         Requantise bit by bit, without multipliers.
     loadable : bool
         Weights come over their own stream instead of lying in the bitstream.
+    spram : bool
+        They lie in memories with a single port, one for each bank.
     """
 
     layer: object
@@ -70,6 +73,7 @@ class Program:
     lut_products: bool = False
     serial_requant: bool = False
     loadable: bool = False
+    spram: bool = False
 
     def __post_init__(self):
         self.layer.output_size(self.height, self.width)
@@ -77,6 +81,8 @@ class Program:
             getattr(self, derived)  # raises where the folding, or the scales, do not fit
         if self.pack:
             self._check_pack()
+        if self.spram and not self.loadable:
+            raise ValueError("loadable must be True where spram is set, not False")
         if self.accumulator_bits > 32:
             raise ValueError("weight must keep every sum in int32, but with kernel_size "
                              f"{self.layer.kernel_size} and {self.layout.group_inputs} input "
@@ -184,6 +190,11 @@ class Program:
         """Weight words, one for each step of all phases."""
         return sum(self.phase_steps(p, q) for p in range(self.phases[0])
                    for q in range(self.phases[1]))
+
+    @property
+    def weight_bank(self):
+        """Weight words from the beginning of a loadable bank to that of the next one."""
+        return BankedMemory.bank(self.steps) if self.spram else self.steps
 
     def phase_steps(self, p, q):
         """Steps of all output-channel groups of one phase."""

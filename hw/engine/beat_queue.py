@@ -63,9 +63,13 @@ class BeatQueue(wiring.Component):
             put.data.eq(store.r_data), get.addr.eq(from_ahead),
         ]
         m.d.sync += [
-            to_store.eq(to_store + self.i_valid), from_store.eq(from_store + read),
             to_ahead.eq(to_ahead + arrived), from_ahead.eq(from_ahead + load),
         ]
+        # long enough for a carry chain, which must not wait for `read`
+        with m.If(self.i_valid):
+            m.d.sync += to_store.eq(to_store + 1)
+        with m.If(read):
+            m.d.sync += from_store.eq(from_store + 1)
         with m.If(load):
             m.d.sync += [self.o.valid.eq(1), self.o.payload.eq(get.data)]
         with m.Elif(self.o.ready):

@@ -1,6 +1,6 @@
 """Counts of which only one thing is asked: whether there are any."""
 
-from amaranth.hdl import Mux, Signal
+from amaranth.hdl import Cat, Mux, Signal
 
 __all__ = ["some_left"]
 
@@ -21,11 +21,16 @@ def some_left(m, more, less, *, most, init, name):
     count = Signal(range(max(2, most) + 1), init=init, name=name)
     some = Signal(init=init > 0, name=f"{name}_some")
     gone = Signal(name=f"{name}_gone")      # in the cycle before, and still counted
-    above = {-1: 1, 0: count.any(), 1: count[1:].any(), 2: count[2:].any() | count[:2].all()}
+    above = Signal(3, init=sum((init > n) << n for n in range(3)), name=f"{name}_above")
+    is_above = (count.any(), count[1:].any(), count[2:].any() | count[:2].all(), count[2:].any())
 
-    def left(n):
-        return Mux(more, Mux(gone, above[n], above[n - 1]), Mux(gone, above[n + 1], above[n]))
-    m.d.sync += [gone.eq(less), some.eq(Mux(less, left(1), left(0)))]
+    def left(flags, n, more, less):
+        at_least = (1, *flags)      # from 0 on
+        return Mux(more, Mux(less, at_least[n + 1], at_least[n]),
+                   Mux(less, at_least[n + 2], at_least[n + 1]))
+    m.d.sync += [gone.eq(less), some.eq(Mux(less, left(above, 1, more, gone),
+                                            left(above, 0, more, gone))),
+                 above.eq(Cat(left(is_above, n, more, gone) for n in range(3)))]
     with m.If(more ^ gone):
         m.d.sync += count.eq(count + Mux(gone, -1, 1))
     return some

@@ -98,14 +98,10 @@ class Ingest(wiring.Component):
                                           for stored in (True, False))))
         self._tell(m, state, ends, taken)
         self._write(m, store, state.filling, ends)
-        end = Signal(self._layouts.row_number)  # of the frames so far
         m.d.comb += [
             self.o_frame.payload.eq(frame), self.o_frame.payload.slot.eq(slot),
             self.o_frame.payload.bank.eq(self.geometry.bank),
-            self.o_frame.payload.end.eq(end + frame.last_row + 1),
         ]
-        with m.If(self.o_frame.valid):
-            m.d.sync += end.eq(self.o_frame.payload.end)
         return m
 
     @property
@@ -150,35 +146,42 @@ class Ingest(wiring.Component):
                 "no_column": program.width == 1, "one_column": program.width == 2,
                 "no_row": program.height == 1, "one_row": program.height == 2})
             for name in ("few", "frame_few"))
+        rows = Signal.like(frame.end, init=program.height)
         size = self.geometry
-        m.d.sync += [new.eq(size), few.eq(Cat(size.last_column == 0, size.last_row == 0,
-                                              size.last_column == 1, size.last_row == 1))]
-        # the word; rows and columns that follow this one; whether word, column and row are the last
-        # ones; whether one column, one row follows
-        count = Signal(data.StructLayout({
-            "word": up_to(beats - 1), "columns": frame.last_column.shape(),
-            "rows": frame.last_row.shape(), "last": 3, "one": 2}), init={"last": beats == 1})
+        m.d.sync += [new.eq(size), rows.eq(size.last_row + 1),
+                     few.eq(Cat(size.last_column == 0, size.last_row == 0,
+                                size.last_column == 1, size.last_row == 1))]
+        # the word; whether word, column and row are the last ones; whether one column, one row
+        # follows
+        count = Signal(data.StructLayout({"word": up_to(beats - 1), "last": 3, "one": 2}),
+                       init={"last": beats == 1})
         after = Signal.like(count)
         idle = Signal.like(count)
+        two_columns, two_rows = (
+            _two_left(m, frame[name], store & step, Mux(store, restart, waiting), name=name)
+            for name, step, restart in (("last_column", ends.pixel, ends.line),
+                                        ("last_row", ends.line, ends.frame)))
         m.d.comb += [after.eq(count), after.word.eq(count.word + 1), idle.eq(count),
                      after.last[0].eq((beats == 1) | (count.word + 2 == beats))]
         with m.If(ends.pixel):
-            m.d.comb += [after.word.eq(0), after.columns.eq(count.columns - 1),
-                         after.one[0].eq(count.columns == 2),
+            m.d.comb += [after.word.eq(0), after.one[0].eq(two_columns),
                          after.last[:2].eq(Cat(beats == 1, count.one[0]))]
         with m.If(ends.line):
-            m.d.comb += [after.columns.eq(frame.last_column), after.rows.eq(count.rows - 1),
-                         after.one.eq(Cat(frame_few.one_column, count.rows == 2)),
+            m.d.comb += [after.one.eq(Cat(frame_few.one_column, two_rows)),
                          after.last[1:].eq(Cat(frame_few.no_column, count.one[1]))]
         for place, begins in ((after, ends.frame), (idle, waiting)):
             with m.If(begins):
-                m.d.comb += [place.columns.eq(new.last_column), place.rows.eq(new.last_row),
-                             place.one.eq(Cat(few.one_column, few.one_row)),
+                m.d.comb += [place.one.eq(Cat(few.one_column, few.one_row)),
                              place.last[1:].eq(Cat(few.no_column, few.no_row))]
         m.d.sync += [count.eq(Mux(store, after, idle)),
                      ends.eq(Mux(store, ends_of(after.last), ends_of(idle.last)))]
+        begins = self.o_frame.valid
+        end = Signal.like(frame.end)    # of the frames so far
+        with m.If(begins):
+            m.d.sync += end.eq(frame.end)
         with m.If(waiting | ends.frame):  # not waiting for `store`
             m.d.sync += frame_few.eq(few)
+            m.d.sync += frame.end.eq(Mux(begins, frame.end + rows, end + rows))
             m.d.sync += [frame[name].eq(new[name]) for name in (
                 "last_row", "last_column", "out_height", "out_width")]
 
@@ -189,24 +192,28 @@ class Ingest(wiring.Component):
         and with a word that is stored in this one; and the row of the circle.
         """
         rows = self._program.line_rows
-        free = Signal(range(rows + 1), init=rows)
-        slot = Signal(up_to(rows - 1))
+        # in the next cycle, if no row begins or began; no comparison with it is constant
+        free = Signal(range(max(4, rows) + 1), init=rows)
         begin = Signal()
+        began = Signal()
+        some = Signal(init=1)
+        more = Signal(init=rows > 1)    # than one
+        slot = Signal(up_to(rows - 1))
         in_flight = Signal(range(FRAMES + 1))
         left = Signal(range(FRAMES + 1))
         released = delay(m, Mux(self.release_en, self.release.rows, 0)[:len(free)], self.READ - 2,
                          name="released")
         done = delay(m, self.release_en & self.release.frame, 1, name="done")
-        # what `free` gains, if no row begins, or one does
-        gain = Signal.like(free, init=0)
-        less = Signal.like(free, init=-1 % (1 << len(free)))
         m.d.comb += [begin.eq(store & ~state.begun), left.eq(in_flight - done)]
-        m.d.sync += [gain.eq(released), less.eq(released - 1),
-                     free.eq(Mux(begin, free + less, free + gain)),
+
+        def above(n):
+            return Mux(begin, Mux(began, free > n + 2, free > n + 1),
+                       Mux(began, free > n + 1, free > n))
+        m.d.sync += [began.eq(begin), free.eq(free + released - began),
+                     some.eq(above(0)), more.eq(above(1)),
                      in_flight.eq(left + self.o_frame.valid)]
         with m.If(store & ends.line):
             m.d.sync += slot.eq(Mux(slot == rows - 1, 0, slot + 1))
-        some, more = free.any(), free[1:].any()
         room = left != FRAMES
         return ((some, Mux(state.begun, some, more)),
                 (room, Mux(state.waiting, left != FRAMES - 1, room)), slot)
@@ -279,3 +286,17 @@ class Ingest(wiring.Component):
             m.d.sync += [flags.eq(Mux(flag_end, 0, new_flags)),
                          bit.eq(Mux(flag_end, 0, bit + 1)),
                          in_block.eq(Mux(block_end, 0, in_block + 1))]
+
+
+def _two_left(m, most, step, restart, *, name):
+    """Whether two are left of a count down from `most`.
+
+    The count is a cycle late, so that no wide register waits for `step` and `restart`; `most` is
+    taken in the cycle after the restart.
+    """
+    left = Signal.like(most, name=f"{name}_left")
+    stepped = Signal(name=f"{name}_stepped")
+    restarted = Signal(name=f"{name}_restarted")
+    m.d.sync += [stepped.eq(step), restarted.eq(restart),
+                 left.eq(Mux(restarted, most, left - stepped))]
+    return Mux(restarted, most == 2, Mux(stepped, left == 3, left == 2))

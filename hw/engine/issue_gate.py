@@ -43,13 +43,20 @@ class IssueGate(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        wait = Signal(up_to(self._interval))
+        interval = self._interval
         free = Signal(init=1)
         credit = some_left(m, self.departure, self.go & self.needs_credit, most=self._credits,
                            init=self._credits, name="credits")
         m.d.comb += self.may.eq((credit | ~self.needs_credit) & (free | ~self.last))
-        with m.If(self.go & self.last):
-            m.d.sync += [wait.eq(self._interval - 1), free.eq(self._interval == 1)]
-        with m.Elif(~free):
-            m.d.sync += [wait.eq(wait - 1), free.eq(wait == 1)]
+        if interval == 1:
+            return m
+        ended = self.go & self.last
+        wait = Signal(up_to(interval))      # a cycle late, so that it need not wait for `go`
+        started = Signal()
+        m.d.sync += [started.eq(ended),
+                     free.eq(~ended & (free | (started if interval == 2 else wait == 1)))]
+        with m.If(started):
+            m.d.sync += wait.eq(interval - 2)
+        with m.Elif(wait.any()):
+            m.d.sync += wait.eq(wait - 1)
         return m

@@ -230,7 +230,7 @@ class Layouts:
     @property
     def weight_address(self):
         program = self._program
-        return up_to(program.steps * (2 if program.loadable else 1) - 1)
+        return up_to((program.weight_bank if program.loadable else 0) + program.steps - 1)
 
     @property
     def flag_address(self):

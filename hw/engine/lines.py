@@ -110,7 +110,11 @@ class LineWalker(wiring.Component):
         highest = lookup(m, here.p, [max((*phase, -program.height)) for phase in
                                      program.bank.rows], name="highest")
         lacking = later(here.below - highest, 1, "lacking")
-        after_this = later(here.below - program.reach[0][0], 1, "after_this")
+        highest_tap = program.reach[0][0]
+        after_this = later(here.below - highest_tap, 1, "after_this")
+        keeps_all = later(lookup(m, here.above, [int(n < -1 - highest_tap) for n in
+                                                 range(taps.most + 1)], name="keeps_all"),
+                          1, "keeps_all")
         start = later(taps.start(m, here.p, name="start"), 1, "start")
         cut = later(taps.cut(m, here.p, here.above, name="cut"), 1, "cut")
         after = taps.after(m, here.below, name="after")
@@ -127,7 +131,7 @@ class LineWalker(wiring.Component):
         keeps = Signal.like(line.release.rows)
         with m.If((after_this < 0) | last):
             m.d.comb += keeps.eq(0)
-        with m.Elif(after_this > height):
+        with m.Elif(keeps_all):
             m.d.comb += keeps.eq(height)
         with m.Else():
             m.d.comb += keeps.eq(after_this)
@@ -172,7 +176,7 @@ class LineWalker(wiring.Component):
         weight = bases(layout.block_inputs)
         if program.loadable:  # indexed with the bank as the upper bit
             padding = [0] * ((1 << len(here.p)) - len(weight))
-            weight = weight + padding + [base + program.steps for base in weight]
+            weight = weight + padding + [base + program.weight_bank for base in weight]
         index = Cat(here.p, frame.bank) if program.loadable else here.p
         found = {"weight": lookup(m, index, weight, name="weight")}
         if program.looks_ahead:

@@ -164,34 +164,35 @@ class Loader(wiring.Component):
         place = Cat(turn[:layouts.turn_bits], group, target)
         m.d.comb += restart.eq(taken & last)
         m.d.sync += [
-            self.weight_en.eq(0), self.record_en.eq(next_part & last_part), self.table_en.eq(0),
+            self.record_en.eq(next_part & last_part),
             self.weight.eq(word), self.beat.eq(beat), self.record.eq(record),
             self.place.eq(place), self.unit.eq(unit),
             self.table.eq(Cat(entry, place if program.table_per_channel else target)),
         ]
-        with m.FSM():
-            with m.State("WEIGHTS"):
-                m.d.sync += self.weight_en.eq(taken)
-                with m.If(taken):
-                    m.d.sync += [word.eq(word + 1), last_word.eq(
-                        word == Mux(target, 2 * program.steps - 2, program.steps - 2))]
-                with m.If(taken & last_word & ~last):
-                    m.next = "PARAMETERS"
-            with m.State("PARAMETERS"):
-                m.d.comb += [next_part.eq(taken), next_unit.eq(taken & last_part)]
-                with m.If(taken):
-                    m.d.sync += earlier.eq(record[len(beat):])
-                with m.If(restart):
-                    m.next = "WEIGHTS"
-                with m.Elif(next_unit & last_unit):
-                    m.next = "TABLES"
-            with m.State("TABLES"):
-                m.d.sync += self.table_en.eq(taken)
-                m.d.comb += [next_entry.eq(taken), next_unit.eq(taken & last_entry)]
-                with m.If(restart):
-                    m.next = "WEIGHTS"
+        # what the beat is
+        weights = Signal(init=1)
+        parameters = Signal()
+        tables = Signal()
+        to_parameters = weights & last_word
+        to_tables = parameters & last_part & last_unit
+        m.d.comb += [
+            next_part.eq(taken & parameters), next_entry.eq(taken & tables),
+            next_unit.eq(taken & ((parameters & last_part) | (tables & last_entry))),
+        ]
+        m.d.sync += [self.weight_en.eq(taken & weights), self.table_en.eq(next_entry)]
+        with m.If(taken):
+            m.d.sync += [
+                weights.eq(last | (weights & ~last_word)),
+                parameters.eq(~last & (to_parameters | (parameters & ~to_tables))),
+                tables.eq(~last & (to_tables | tables)),
+            ]
+        with m.If(taken & weights):
+            m.d.sync += [word.eq(word + 1), last_word.eq(
+                word == Mux(target, program.weight_bank, 0) + program.steps - 2)]
+        with m.If(next_part):
+            m.d.sync += earlier.eq(record[len(beat):])
         with m.If(restart):
-            m.d.sync += [word.eq(Mux(next_target, program.steps, 0)),
+            m.d.sync += [word.eq(Mux(next_target, program.weight_bank, 0)),
                          last_word.eq(program.steps == 1)]
 
 

@@ -126,10 +126,10 @@ class Registers(wiring.Component):
         last = [Signal.like(sizes[n], init=most[n] - 1, name=f"last_{names[n]}") for n in range(2)]
         outputs = [Signal(range(largest[n] + 1), init=largest[n], name=f"out_{names[n]}")
                    for n in range(2)]
-        address = Signal.like(bus.awaddr, name="address")
         word = Signal.like(bus.wdata, name="word")
-        whole, axis, huge = (Signal(name=name) for name in ("whole", "axis", "huge"))
-        outside = Signal(4)
+        clears, resizes, axis, huge = (Signal(name=name) for name in (
+            "clears", "resizes", "axis", "huge"))
+        outside = Signal(2)
         refused = Signal()
         turns = Signal(up_to(max(program.phases) - 1))
         clear = Signal(len(STATUS_ERRORS))
@@ -139,41 +139,41 @@ class Registers(wiring.Component):
         m.d.comb += [self.geometry.last_row.eq(last[0]), self.geometry.last_column.eq(last[1]),
                      self.geometry.out_height.eq(outputs[0]),
                      self.geometry.out_width.eq(outputs[1])]
+        low, high = ([number < program.smallest(n) for n in range(2)],
+                     [number > most[n] for n in range(2)])
         m.d.sync += [huge.eq(word[len(number):].any()), before.eq(number - 1),
-                     outside.eq(Cat(number < program.smallest(0), number > most[0],
-                                    number < program.smallest(1), number > most[1]))]
+                     outside.eq(Cat(Mux(axis, low[1], low[0]), Mux(axis, high[1], high[0])))]
         with m.If(bus.bready):
             m.d.sync += bus.bvalid.eq(0)
-
-        def answer(response):
-            m.d.sync += [bus.bvalid.eq(1), bus.bresp.eq(response)]
-            m.next = "IDLE"
 
         with m.FSM():
             with m.State("IDLE"):
                 write = bus.awvalid & bus.wvalid & ~bus.bvalid
+                whole = bus.wstrb == 0b1111
+                here = {name: bus.awaddr == REGISTERS[name][0] for name in ("status", *names)}
                 m.d.comb += [bus.awready.eq(write), bus.wready.eq(write)]
-                m.d.sync += [address.eq(bus.awaddr), word.eq(bus.wdata),
-                             whole.eq(bus.wstrb == 0b1111)]
+                m.d.sync += [word.eq(bus.wdata), clears.eq(whole & here["status"]),
+                             resizes.eq(whole & (here["height"] | here["width"])),
+                             axis.eq(here["width"])]
                 with m.If(write):
                     m.next = "DECODE"
             with m.State("DECODE"):
-                m.d.sync += axis.eq(address == REGISTERS["width"][0])
-                answer(no)
-                with m.If(whole & (address == REGISTERS["status"][0])):
+                m.d.sync += [bus.bresp.eq(Mux(clears | resizes, okay, no)),
+                             bus.bvalid.eq(~resizes)]
+                m.next = "IDLE"
+                with m.If(clears):
                     m.d.comb += clear.eq(word[FIRST_ERROR:])
-                    answer(okay)
-                with m.If(whole & Cat(address == REGISTERS[name][0] for name in names).any()):
-                    m.d.sync += bus.bvalid.eq(0)
+                with m.If(resizes):
                     m.next = "CHECK"
             with m.State("CHECK"):
-                m.d.comb += refused.eq(huge | outside.word_select(axis, 2).any())
+                m.d.comb += refused.eq(huge | outside.any())
                 m.d.sync += [turns.eq(Mux(axis, program.phases[1] - 1, program.phases[0] - 1)),
                              total.eq(Mux(axis, *(largest[n] - most[n] * program.phases[n]
-                                                  for n in (1, 0))))]
+                                                  for n in (1, 0)))),
+                             bus.bvalid.eq(refused)]
                 m.next = "SCALE"
                 with m.If(refused):
-                    answer(okay)
+                    m.next = "IDLE"
             with m.State("SCALE"):
                 m.d.sync += [total.eq(total + number), turns.eq(turns - 1)]
                 with m.If(turns == 0):
@@ -183,7 +183,8 @@ class Registers(wiring.Component):
                     with m.If(axis == n):
                         m.d.sync += [sizes[n].eq(number), last[n].eq(before),
                                      outputs[n].eq(total)]
-                answer(okay)
+                m.d.sync += bus.bvalid.eq(1)
+                m.next = "IDLE"
         return sizes, outputs, clear, refused
 
     def _reads(self, m, values):

@@ -4,7 +4,7 @@ from amaranth.hdl import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..primitives.memory import BlockMemory
+from ..primitives.memory import BankedMemory, BlockMemory
 from .layouts import Layouts
 from .loader import Loader, WeightBeat
 
@@ -46,7 +46,8 @@ class Stores(wiring.Component):
         m = Module()
         program, layouts = self._program, Layouts(self._program)
         built_in = not program.loadable
-        m.submodules.weights = weights = BlockMemory(
+        m.submodules.weights = weights = BankedMemory(
+            width=program.weight_word_bits, depth=program.steps) if program.spram else BlockMemory(
             width=program.weight_word_bits, depth=program.steps * (1 if built_in else 2),
             init=program.weight_words if built_in else ())
         m.d.comb += [weights.r_addr.eq(self.weight_read), self.weight_data.eq(weights.r_data)]

@@ -1,17 +1,16 @@
-"""Forms of the primitives on Lattice iCE40: `SB_MAC16`, of an UltraPlus, and `SB_RAM40_4K`.
-
-Their large `SB_SPRAM256KA` cannot stand for a `BlockMemory`: it has a single port.
-"""
+"""Forms of the primitives on Lattice iCE40: `SB_RAM40_4K`, and an UltraPlus' blocks."""
 
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal, signed
 
 from .pipeline import delayed
 from .tiles import cut, tiled
 
-__all__ = ["CELLS", "PAIR_BLOCKS", "PART_BITS", "BlockMemory", "Multiplier",
-           "MultiplierPair", "memory_blocks", "multiplier_blocks", "queue_blocks"]
+__all__ = ["CELLS", "PAIR_BLOCKS", "PART_BITS", "SINGLE_PORT_BLOCKS", "BankedMemory", "BlockMemory",
+           "Multiplier", "MultiplierPair", "memory_blocks", "multiplier_blocks", "queue_blocks",
+           "single_port_blocks"]
 
-CELLS = ("SB_MAC16", "SB_RAM40_4K")
+CELLS = ("SB_MAC16", "SB_RAM40_4K", "SB_SPRAM256KA")
+SINGLE_PORT_BLOCKS = 4  # of an UltraPlus
 PAIR_BLOCKS = 1     # of a MultiplierPair
 PAIR_SPARE = 4      # cycles of a MultiplierPair beyond those of its block
 FABRIC_OUTPUT = True    # the output register of a block memory is in the fabric
@@ -142,6 +141,35 @@ def _memory(bits, words, init, r_addr, w_en, w_addr, w_data):
         o_RDATA=Cat(read[n // lanes] if n in places else Signal(name=f"unused_{n}")
                     for n in range(16)))
     return instance, read
+
+
+def single_port_blocks(width, depth):
+    """Single-port memories of a `BankedMemory` of so many words in all."""
+    columns, rows, _, _ = cut(width, depth, _single_port_aspects(depth))
+    return columns * rows
+
+
+def BankedMemory(c):
+    """Single-port memories, of which no two banks share one, and a register after them."""
+    m = Module()
+    read = tiled(m, c, _single_port_aspects(c.depth), _single_port, latency=1)
+    m.d.comb += c.r_data.eq(delayed(m, read, "output"))
+    return m
+
+
+def _single_port_aspects(depth):
+    return [(16, min(16384, depth // 2))]
+
+
+def _single_port(bits, words, init, r_addr, w_en, w_addr, w_data):
+    """One memory: (instance, what is read)."""
+    read = Signal(16)
+    instance = Instance(
+        "SB_SPRAM256KA", i_CLOCK=ClockSignal(), i_CHIPSELECT=Const(1), i_WREN=w_en,
+        i_ADDRESS=Cat(Mux(w_en, w_addr, r_addr), Const(0, 14))[:14],
+        i_MASKWREN=Const(15, 4), i_DATAIN=Cat(w_data, Const(0, 16))[:16],
+        i_STANDBY=Const(0), i_SLEEP=Const(0), i_POWEROFF=Const(1), o_DATAOUT=read)
+    return instance, read[:bits]
 
 
 def _address(address):

@@ -8,7 +8,7 @@ from amaranth.utils import ceil_log2
 from .devices import elaborated, number
 from .pipeline import delayed
 
-__all__ = ["BlockMemory"]
+__all__ = ["BankedMemory", "BlockMemory"]
 
 
 class BlockMemory(wiring.Component):
@@ -72,3 +72,29 @@ class BlockMemory(wiring.Component):
                      write.addr.eq(self.w_addr), write.data.eq(self.w_data),
                      self.r_data.eq(delayed(m, read.data, "output"))]
         return m
+
+
+class BankedMemory(BlockMemory):
+    """Two banks in memories that have a single port: a bank that is written must not be read.
+
+    The bank is the upper bit of an address. Otherwise as `BlockMemory`; there are no first words.
+
+    Parameters
+    ----------
+    width, depth : int
+        Bits of a word, words of a bank.
+    """
+
+    def __init__(self, *, width, depth):
+        super().__init__(width=width, depth=2 * self.bank(depth))
+
+    @staticmethod
+    def bank(depth):
+        """Words from the beginning of a bank to that of the next one."""
+        return 1 << ceil_log2(max(2, depth))
+
+    @staticmethod
+    def blocks(device, width, depth):
+        """Number of the device's single-port memories in use; None if it has none."""
+        depth = 2 * BankedMemory.bank(depth)
+        return number(device, "single_port_blocks", lambda width, depth: None)(width, depth)

@@ -1,9 +1,10 @@
 """Placement and routing, with tools that only pretend."""
 
+from dataclasses import replace
+
 import pytest
 from pretended import install
 
-from bench import devices
 from bench.devices import DEVICES, packed, route
 from sim import synthesis
 
@@ -29,7 +30,7 @@ def test_what_is_reported(tools, tmp_path):
 
 
 def test_seeds_that_take_for_ever(tools, tmp_path, monkeypatch):
-    monkeypatch.setattr(devices, "PATIENCE", 3)
+    monkeypatch.setitem(DEVICES, "25F-6", replace(DEVICES["25F-6"], patience=3))
     tools(clocks=(150, None, 210, 180, 170))
     found = routed(tmp_path, seeds=(1, 2, 3, 4, 5))
     assert (found.seeds, found.clocks) == ([1, 3, 4], [150, 210, 180])

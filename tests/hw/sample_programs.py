@@ -98,6 +98,8 @@ PROGRAMS = {  # name: (layer, options), small, and unlike each other
                                           "skip_zeros": True, "size": (4, 4)}),
     "loadable": (transposed(4, 5, 3), {"folding": {"pi": 2, "po": 2}, "loadable": True,
                                        "size": (4, 4)}),
+    "loadable banks": (transposed(3, 5, 3), {"folding": {"pi": 2}, "loadable": True,
+                                             "spram": True, "size": (4, 4)}),
     "loadable prelu": (transposed(4, 6), {"folding": {"po": 3}, "loadable": True,
                                           "quantisation": {"activation": "prelu"},
                                           "size": (3, 3)}),

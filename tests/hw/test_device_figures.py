@@ -17,6 +17,7 @@ COUNTS = (  # options, multipliers and block RAMs
     (SMALL | {"target": "ice40"}, 8, 16),
     ({"cin": 16, "cout": 8, "height": 32, "width": 32, "pi": 4, "po": 8, "pack": True,
       "loadable": True, "target": "ecp5"}, 24, 11),
+    (SMALL | {"target": "ice40", "po": 1, "spram": True}, 6, 13),
 )
 
 

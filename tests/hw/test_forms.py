@@ -9,7 +9,7 @@ from form_bench import clocked_verilog, difference, exported
 
 from hw.primitives import ecp5
 from hw.primitives.devices import DEVICES, MODELS
-from hw.primitives.memory import BlockMemory
+from hw.primitives.memory import BankedMemory, BlockMemory
 from hw.primitives.multiplier import LutMultiplier, Multiplier, MultiplierPair, WideMultiplier
 from sim import toolchain
 
@@ -112,6 +112,34 @@ def test_memory(device, width, depth, blocks, tmp_path):
     if blocks is not None:
         cell = {"ecp5": "DP16KD", "ice40": "SB_RAM40_4K"}[device]
         assert instances((tmp_path / "top.v").read_text(), cell) == blocks
+
+
+@pytest.mark.parametrize("device, width, depth, blocks", (
+    ("ice40", 16, 300, 2), ("ice40", 5, 1, 2), ("ice40", 32, 20000, 8), ("ice40", 20, 16384, 4),
+    ("generic", 20, 70, None)))
+def test_banked_memory(device, width, depth, blocks, tmp_path):
+    """One bank is filled and then read, while the other one is filled."""
+    rng, bank = random.Random(depth), BankedMemory.bank(depth)
+    rows, expected, before = [], [], {}
+    for turn in range(6):
+        places = sorted({0, depth - 1, *(rng.randrange(depth) for _ in range(30))})
+        base, other, written = turn % 2 * bank, (turn + 1) % 2 * bank, {}
+        for place in places:
+            written[other + place] = rng.getrandbits(width)
+            read = rng.choice(sorted(before)) if before else base
+            rows.append({"r_addr": read, "w_addr": other + place, "w_en": 1,
+                         "w_data": written[other + place]})
+            expected.append(before.get(read))
+        before = written
+    memory = BankedMemory(width=width, depth=depth)
+    seen = clocked_verilog(memory, rows, ("r_data",), device=device, directory=tmp_path)
+    checked = [(data, word) for (data,), word in zip(seen[BankedMemory.LATENCY:], expected)
+               if word is not None]
+    assert len(checked) >= len(rows) // 2
+    assert all(data == word for data, word in checked)
+    assert BankedMemory.blocks(device, width, depth) == blocks
+    if blocks is not None:
+        assert instances((tmp_path / "top.v").read_text(), "SB_SPRAM256KA") == blocks
 
 
 @pytest.mark.parametrize("file", sorted(MODELS.glob("*.v")), ids=lambda file: file.stem)

@@ -8,7 +8,7 @@ from walk_model import assert_matches, follow, walks
 
 from hw.engine.groups import GroupWalker
 
-LATENCY = 7
+LATENCY = 8
 
 
 def check(p, frames, stall="none"):

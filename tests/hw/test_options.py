@@ -7,6 +7,11 @@ from hw.layers import Conv2d, ConvTranspose2d, SubPixelConv2d
 from hw.options import Options, run
 
 WRONG = [
+    ("--spram", "loadable must be True where spram is set, not False"),
+    ("--spram --loadable", "target must be ice40 where spram is set, not 'generic'"),
+    ("--spram --loadable --target ice40 --cin 4 --cout 4 --pi 4 --po 4",
+     ("spram must be False where weights need more than 4 single-port memories, and these need 16, "
+      "not True")),
     ("--k 0", "kernel_size must be a whole number in 1..64, not 0"),
     ("--k 4x", "k must be whole numbers separated by commas, not '4x'"),
     ("--k 1,2,3", "k must be N or VERTICAL,HORIZONTAL, not 1,2,3"),

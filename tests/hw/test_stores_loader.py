@@ -35,7 +35,7 @@ async def check_contents(ctx, dut, p, bank=0):
     """Every constant of a program is in this bank."""
     layouts, units = Layouts(p), p.requantisers
     for n, word in enumerate(p.weight_words):
-        assert await read(ctx, dut.weight_read, dut.weight_data, bank * p.steps + n) == word
+        assert await read(ctx, dut.weight_read, dut.weight_data, bank * p.weight_bank + n) == word
     turn_bits, set_bits = layouts.turn_bits, layouts.tag["parameters"].width
     for row, records in enumerate(p.parameter_records):
         number, turn = divmod(row, p.turns)

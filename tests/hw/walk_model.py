@@ -87,7 +87,7 @@ class Line:
                 "two_positions": int(walk.out_width <= 2 * block),
                 "row_kind": sorted({len(taps) for taps in bank.rows}).index(len(self.dys)),
                 "row_cut": sum(self.i + d < 0 for d in self.dys) if self.rows else None,
-                "weight": walk.bank * program.steps + taps * layout.block_inputs,
+                "weight": walk.bank * program.weight_bank + taps * layout.block_inputs,
                 "parameters": self.groups[0].tag["parameters"]}
         if program.looks_ahead:
             line["flag"] = taps * program.flag_words
@@ -149,7 +149,7 @@ class Group:
 
     @property
     def bank_offset(self):
-        return self.walk.bank * self.walk.program.steps
+        return self.walk.bank * self.walk.program.weight_bank
 
     @property
     def same(self):

@@ -1,6 +1,7 @@
 """New weights between two frames, without a stop."""
 
 import numpy as np
+import pytest
 
 from golden.model import forward
 from hw.engine.loader import weight_beats
@@ -32,8 +33,9 @@ def status(model, design):
     return model.read({r.name: r.address for r in design.manifest.registers}["status"])
 
 
-def test_every_frame_has_its_weights_and_none_waits(generate, model_cache):
-    design = generate(**LAYER)
+@pytest.mark.parametrize("choice", ({}, {"spram": True, "target": "ice40"}), ids=("", "banks"))
+def test_every_frame_has_its_weights_and_none_waits(choice, generate, model_cache):
+    design = generate(**LAYER, **choice)
     rng = np.random.default_rng(3)
     count = design.output_beat_count(5, 5)
     frames = [design.random_frame(rng) for _ in range(6)]
