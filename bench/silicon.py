@@ -31,10 +31,10 @@ Measured by `python -m bench.silicon`, which writes this page and `silicon.json`
 measures only the rows that have the text in their name or device. Synthesis is by Yosys
 (`synth_ecp5 -abc9`, told that a wire takes 1 ns, and `synth_ice40 -abc9`), placement and routing
 by nextpnr, as pip installs them (`pip install -e ".[silicon]"`). Frequencies are nextpnr's
-estimates for the slow corner, the median of the first three seeds that are routed within 5 minutes
-(45F: 10, 85F: 30). Engines are routed without pads, so that their own paths set the clock. Every
-engine has the exact float32 requantisation of ONNX Runtime, whose multipliers count in the totals.
-In brackets is what the manifest predicts (`hw/resources.py`).
+estimates for the slow corner, the median of up to three seeds that are routed within 5 minutes
+(45F: 10, 85F: 30); `silicon.json` names them. Engines are routed without pads, so that their own
+paths set the clock. Every engine has the exact float32 requantisation of ONNX Runtime, whose
+multipliers count in the totals. In brackets is what the manifest predicts (`hw/resources.py`).
 
 The limit is that of the device itself: the clock of its bare multipliers, as many as the engine
 has, or of eight bare block memories, whichever is slower. They are routed in the same way, alone,

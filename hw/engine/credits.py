@@ -21,16 +21,17 @@ def some_left(m, more, less, *, most, init, name):
     count = Signal(range(max(2, most) + 1), init=init, name=name)
     some = Signal(init=init > 0, name=f"{name}_some")
     gone = Signal(name=f"{name}_gone")      # in the cycle before, and still counted
+    # above 0, 1 and 2
     above = Signal(3, init=sum((init > n) << n for n in range(3)), name=f"{name}_above")
     is_above = (count.any(), count[1:].any(), count[2:].any() | count[:2].all(), count[2:].any())
 
-    def left(flags, n, more, less):
-        at_least = (1, *flags)      # from 0 on
-        return Mux(more, Mux(less, at_least[n + 1], at_least[n]),
-                   Mux(less, at_least[n + 2], at_least[n + 1]))
-    m.d.sync += [gone.eq(less), some.eq(Mux(less, left(above, 1, more, gone),
-                                            left(above, 0, more, gone))),
-                 above.eq(Cat(left(is_above, n, more, gone) for n in range(3)))]
+    def still(flags, n):
+        """Whether the count will be above n, of flags that tell it of today's."""
+        at_least = (1, *flags)      # 0, 1, and so on
+        return Mux(more, Mux(gone, at_least[n + 1], at_least[n]),
+                   Mux(gone, at_least[n + 2], at_least[n + 1]))
+    m.d.sync += [gone.eq(less), some.eq(Mux(less, still(above, 1), still(above, 0))),
+                 above.eq(Cat(still(is_above, n) for n in range(3)))]
     with m.If(more ^ gone):
         m.d.sync += count.eq(count + Mux(gone, -1, 1))
     return some

@@ -94,12 +94,12 @@ class GroupWalker(wiring.Component):
     def _counts(self):
         """Where the walk is: group, block of channels, column phase, pixels that are left."""
         program, line = self._program, self._layouts.line.members
-        # of this position, and of the next one
         return data.StructLayout({
             "first": 1, "last_group": 1, "last_block": 1, "last_phase": 1, "last_position": 1,
             "next_is_last": 1,
             "g": up_to(program.layout.block_outputs - 1), "b": up_to(program.layout.blocks - 1),
             "q": up_to(program.phases[1] - 1),
+            # of this position and what follows it, and without this position
             "pixels_left": line["out_width"], "pixels_after": line["pixels_after"],
         })
 

@@ -110,11 +110,10 @@ class LineWalker(wiring.Component):
         highest = lookup(m, here.p, [max((*phase, -program.height)) for phase in
                                      program.bank.rows], name="highest")
         lacking = later(here.below - highest, 1, "lacking")
-        highest_tap = program.reach[0][0]
-        after_this = later(here.below - highest_tap, 1, "after_this")
-        keeps_all = later(lookup(m, here.above, [int(n < -1 - highest_tap) for n in
-                                                 range(taps.most + 1)], name="keeps_all"),
-                          1, "keeps_all")
+        top = program.reach[0][0]
+        after_this = later(here.below - top, 1, "after_this")
+        keeps_all = later(lookup(m, here.above, [int(n < -1 - top) for n in range(taps.most + 1)],
+                                 name="keeps_all"), 1, "keeps_all")
         start = later(taps.start(m, here.p, name="start"), 1, "start")
         cut = later(taps.cut(m, here.p, here.above, name="cut"), 1, "cut")
         after = taps.after(m, here.below, name="after")
