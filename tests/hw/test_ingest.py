@@ -32,6 +32,16 @@ def test_frames(name, stall):
                 SETTLING + 1 + line * n for n in range(1, 3 * size[0] + 1)]
 
 
+@pytest.mark.parametrize("stall", STALLS)
+def test_frames_of_one_word(stall):
+    """One may begin in the cycle after another one, whose rows its own are counted after."""
+    p, rng = program("plain"), random.Random(4)
+    beats = sum((frame_beats(p, rng, 1, 1) for _ in range(40)), [])
+    bench = Bench(p, (1, 1), stall=stall).run(beats)
+    bench.check(beats, (1, 1))
+    assert bench.taken[1] == bench.taken[0] + 1 or stall in ("input", "both")
+
+
 @pytest.mark.parametrize("stall", ("none", "both"))
 @pytest.mark.parametrize("name", ("folded", "skip pixels"))
 @pytest.mark.parametrize("fault, kind", list(enumerate((
