@@ -59,7 +59,7 @@ ENOUGH = 3          # seeds
 
 DEVICES = {
     "25F-6": _ecp5(25, 6, "--tmg-ripup"), "25F-8": _ecp5(25, 8, "--tmg-ripup"),
-    "45F-6": _ecp5(45, 6, "--tmg-ripup", patience=600),
+    "45F-6": _ecp5(45, 6, "--tmg-ripup", patience=1800),
     # the default router takes half an hour and more on a full one
     "85F-6": _ecp5(85, 6, "--router", "router2", patience=1800),
     "UP5K": _ice40("UP5K", "u", "sg48"), "HX8K": _ice40("HX8K", "hx", "ct256"),

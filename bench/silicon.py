@@ -32,7 +32,7 @@ measures only the rows that have the text in their name or device. Synthesis is 
 (`synth_ecp5 -abc9`, told that a wire takes 1 ns, and `synth_ice40 -abc9`), placement and routing
 by nextpnr, as pip installs them (`pip install -e ".[silicon]"`). Frequencies are nextpnr's
 estimates for the slow corner, the median of up to three seeds that are routed within 5 minutes
-(45F: 10, 85F: 30); `silicon.json` names them. Engines are routed without pads, so that their own
+(45F, 85F: 30); `silicon.json` names them. Engines are routed without pads, so that their own
 paths set the clock. Every engine has the exact float32 requantisation of ONNX Runtime, whose
 multipliers count in the totals. In brackets is what the manifest predicts (`hw/resources.py`).
 
