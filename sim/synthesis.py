@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .design import Design
 
-__all__ = ["netlist", "synthesise", "tool"]
+__all__ = ["copied", "netlist", "synthesise", "tool"]
 
 TOOLS = Path(sys.executable).parent     # pip puts programs beside the interpreter
 # nextpnr-ice40 gives a pad to each port, and a package has too few, but for the clock
@@ -62,6 +62,13 @@ def synthesise(folder, verilog, top, family, *options):
          f"{synth} -run check:; {PORTS[family]} write_json netlist.json")
 
 
+def copied(design, folder):
+    """Copy the files of an engine that a simulation wants."""
+    files = design.manifest.files
+    for name in (design.path.name, files.verilog, files.tensors, *files.models):
+        shutil.copy(design.path.parent / name, folder)
+
+
 def netlist(design, folder):
     """The engine with a netlist as its Verilog, and with a model of each cell beside it.
 
@@ -82,12 +89,11 @@ def netlist(design, folder):
     RuntimeError
         If Yosys is missing or fails.
     """
-    manifest, source = design.manifest, design.path.parent
+    manifest = design.manifest
     family, files = manifest.engine.target, manifest.files
     if family not in MODELS:
         raise ValueError(f"target must be one of {', '.join(MODELS)} for a netlist, not {family!r}")
-    for name in (design.path.name, files.verilog, files.tensors, *files.models):
-        shutil.copy(source / name, folder)
+    copied(design, folder)
     synthesise(folder, files.verilog, manifest.name, family)
     (folder / "netlist.v").replace(folder / files.verilog)
     for cell, text in _models(family).items():

