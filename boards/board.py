@@ -56,6 +56,10 @@ class Board:
         platform.add_resources(self.resources)
         return platform
 
+    def uart(self, platform):
+        """The pins of the serial line, as ports `rx` and `tx`."""
+        return platform.request("uart", 0, dir="-")
+
     @property
     def reference(self):
         """Frequency of the reference clock, in Hz."""

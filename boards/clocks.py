@@ -65,12 +65,16 @@ class Clocks(Elaboratable):
         return m
 
     def _ecp5_pll(self, locked):
+        """As `ecppll` has it, also where the documents are silent."""
         feedback = Signal()
         return Instance(
-            "EHXPLLL", p_FEEDBK_PATH="CLKOP", p_CLKOP_ENABLE="ENABLED", p_CLKOS_ENABLE="ENABLED",
-            **self._parameters(), i_CLKI=ClockSignal("sync"), i_CLKFB=feedback, o_CLKOP=feedback,
-            i_ENCLKOP=1, i_ENCLKOS=1, i_RST=0, i_STDBY=0, o_CLKOS=ClockSignal("engine"),
-            o_LOCK=locked)
+            "EHXPLLL", a_ICP_CURRENT="12", a_LPF_RESISTOR="8", a_MFG_ENABLE_FILTEROPAMP="1",
+            a_MFG_GMCREF_SEL="2", p_FEEDBK_PATH="CLKOP", p_CLKOP_ENABLE="ENABLED",
+            p_CLKOS_ENABLE="ENABLED", **self._parameters(),
+            i_CLKI=ClockSignal("sync"), i_CLKFB=feedback, o_CLKOP=feedback,
+            o_CLKOS=ClockSignal("engine"), o_LOCK=locked, i_RST=0, i_STDBY=0, i_PLLWAKESYNC=0,
+            i_PHASESEL0=0, i_PHASESEL1=0, i_PHASEDIR=1, i_PHASESTEP=1, i_PHASELOADREG=1,
+            i_ENCLKOP=0)
 
     def _core_pll(self, locked):
         return Instance(
