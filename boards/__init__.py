@@ -1,0 +1,1 @@
+"""Bitstreams for boards, and the host that sends pictures to them."""

@@ -1,0 +1,116 @@
+"""From a design to a bitstream, with the open tools as pip installs them (extra `silicon`)."""
+
+import json
+import re
+from dataclasses import dataclass
+
+from hw.manifest import DeviceFigures
+from sim.synthesis import tool
+
+__all__ = ["Routed", "implement"]
+
+PATIENCE = 1800     # seconds for placement and routing: the router may take for ever
+# Yosys takes a wire of an ECP5 for 0.3 ns, but a routed one is nearer to 1 ns
+MAPPING = {"synth_opts": "-abc9 -run :map_luts",
+           "script_after_synth": "abc9 -W 1000; clean; synth_ecp5 -abc9 -top top -run map_cells:"}
+SERIES = {"iCE40UP5K": "u", "iCE40HX8K": "hx", "iCE40LP8K": "lp"}   # as Yosys calls them
+LARGE = 50_000      # LUTs of a device on which the default router may take half an hour
+CELLS = {
+    "ecp5": {"luts": "TRELLIS_COMB", "multipliers": "MULT18X18D", "block_rams": "DP16KD",
+             "single_port_rams": None},
+    "ice40": {"luts": "ICESTORM_LC", "multipliers": "ICESTORM_DSP",
+              "block_rams": "ICESTORM_RAM", "single_port_rams": "ICESTORM_SPRAM"},
+}
+STEPS = {"yosys": "synthesis", "nextpnr-ecp5": "placement and routing",
+         "nextpnr-ice40": "placement and routing", "ecppack": "bitstream", "icepack": "bitstream"}
+
+
+@dataclass(frozen=True)
+class Routed:
+    """What a design came to.
+
+    Attributes
+    ----------
+    engine, link : float
+        Fastest clock of each domain, in Hz, as routed.
+    resources : DeviceFigures
+        Cells in use.
+    bitstream : bytes
+    """
+
+    engine: float
+    link: float
+    resources: DeviceFigures
+    bitstream: bytes
+
+
+def implement(board, top, folder, *, seed, tell):
+    """Synthesise, place, route and pack a design.
+
+    Parameters
+    ----------
+    board : Board
+    top : Elaboratable
+        With the domains that `boards.clocks.Clocks` makes.
+    folder : pathlib.Path
+        For the files of the tools; what is there of an earlier call is overwritten.
+    seed : int
+        Of placement.
+    tell : function
+        Called with what is going on.
+
+    Returns
+    -------
+    Routed
+
+    Raises
+    ------
+    RuntimeError
+        If a tool is missing or fails; in one line.
+    TimeoutError
+        If it takes too long.
+    """
+    # without `emit_src` no paths get into the netlist: the same call gives the same bytes
+    plan = board.platform().build(top, do_build=False, emit_src=False, **_overrides(board, seed))
+    plan.extract(str(folder))
+    for program, *arguments in json.loads((folder / "build_top.json").read_text())["commands"]:
+        if program in STEPS:
+            tell(STEPS[program])
+            _run(board, folder, program, arguments)
+    report = json.loads((folder / "report.json").read_text())
+    suffix = "bit" if board.ecp5 else "bin"
+    return Routed(*_clocks(report), _used(board, report), (folder / f"top.{suffix}").read_bytes())
+
+
+def _overrides(board, seed):
+    """Options of Amaranth's build."""
+    place = ["--seed", str(seed), "--report", "report.json", "--timing-allow-fail"]
+    if not board.ecp5:
+        return {"synth_opts": f"-abc9 -device {SERIES[board.model.device]}",
+                "nextpnr_opts": place}
+    router = ["--router", "router2"] if board.capacity.luts > LARGE else ["--tmg-ripup"]
+    return {**MAPPING, "nextpnr_opts": place + router}
+
+
+def _run(board, folder, program, arguments):
+    try:
+        tool(folder, f"yowasp-{program}", *arguments, patience=PATIENCE)
+    except RuntimeError as error:
+        if re.search(r"BELs remaining|[Uu]nable to (find|place)|placement", str(error)):
+            raise RuntimeError(f"the engine does not fit {board.title}: a smaller folding (pi, "
+                               f"po, px) is needed; {error}") from None
+        raise
+
+
+def _clocks(report):
+    """The fastest clocks of engine and link, in Hz."""
+    found = {"engine_clk" in name: 1e6 * clock["achieved"]
+             for name, clock in report["fmax"].items()}
+    return found[True], found[False]
+
+
+def _used(board, report):
+    """The report has no line for cells that the device lacks."""
+    counts = report["utilization"]
+    return DeviceFigures(**{name: counts[cell]["used"] if cell in counts else 0
+                            for name, cell in CELLS[board.target].items()})
