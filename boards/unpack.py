@@ -55,6 +55,7 @@ def unpacked(folder, bitstream, constraints, *, package, top):
     for place, entries in icebox.spram_db.get(chip.device, {}).items():
         ports = {name: entry for name, entry in entries.items() if name != "SPRAM_EN"}
         blocks.append(_instance("SB_SPRAM256KA", place, ports, {"DATAOUT": 16}, nets, {}))
+    text = re.sub(r"(?<=PACKAGEPIN\()\w+", _pad(state, package), text)
     # of the blocks, icebox_vlog has assignments to undeclared wires
     text = re.sub(r"^/\* DSP.*\n", "", text, flags=re.MULTILINE)
     head, end, tail = text.rpartition("endmodule")
@@ -77,6 +78,14 @@ def _icebox_vlog(*arguments):
     finally:
         sys.argv, sys.path = before
     return printed.getvalue(), state
+
+
+def _pad(state, package):
+    """Name of the port on the pad that a PLL takes for itself, which `icebox_vlog` leaves open."""
+    chip, icebox = state["ic"], state["icebox"]
+    pads = {icebox.pllinfo_db[pll]["PLLOUT_A"] for pll in chip.pll_list()}
+    pins = [pin for pin, *place in chip.pinloc_db(package) if tuple(place) in pads]
+    return next((state["pcf_data"][pin,] for pin in pins if (pin,) in state["pcf_data"]), "1'b0")
 
 
 def _instance(cell, place, ports, outputs, nets, parameters):
