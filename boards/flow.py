@@ -89,7 +89,7 @@ def _overrides(board, seed):
         return {"synth_opts": f"-abc9 -device {SERIES[board.model.device]}",
                 "nextpnr_opts": place}
     router = ["--router", "router2"] if board.capacity.luts > LARGE else ["--tmg-ripup"]
-    return {**MAPPING, "nextpnr_opts": place + router}
+    return {**MAPPING, "nextpnr_opts": [*place, *router, "--write", "routed.json"]}
 
 
 def _run(board, folder, program, arguments):
