@@ -1,0 +1,5 @@
+"""The helpers say in full which assertion failed."""
+
+import pytest
+
+pytest.register_assert_rewrite("link_bench")
