@@ -25,6 +25,10 @@ def restore(board, folder):
     folder : Path
         Where `boards.flow.implement` has left its files.
 
+    Returns
+    -------
+    Path
+
     Raises
     ------
     RuntimeError
@@ -41,3 +45,4 @@ def restore(board, folder):
     cells |= {model.name: model.read_text() for model in MODELS.glob("*.v")}
     for name, text in cells.items():
         (folder / name).write_text(text)
+    return folder / "restored.v"

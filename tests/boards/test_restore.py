@@ -52,6 +52,8 @@ class Divider(Elaboratable):
         return m
 
 
+# the domains are defined in a submodule
+@pytest.mark.filterwarnings("ignore:Domain:DeprecationWarning")
 @pytest.mark.parametrize("name", ("icebreaker", "hx8k-breakout", "ulx3s-25f"))
 def test_engine_clock(name, tmp_path):
     board = find(name)
