@@ -58,6 +58,8 @@ def unpacked(folder, bitstream, constraints, *, package, top):
     text = re.sub(r"(?<=PACKAGEPIN\()\w+", _pad(state, package), text)
     # of the blocks, icebox_vlog has assignments to undeclared wires
     text = re.sub(r"^/\* DSP.*\n", "", text, flags=re.MULTILINE)
+    # it declares ports again as wires or registers, which only old-style ports allow
+    text = re.sub(r"^module (.*?) \((.*)\);$", _old_style, text, flags=re.MULTILINE)
     head, end, tail = text.rpartition("endmodule")
     return "".join([head, *blocks, end, tail])
 
@@ -86,6 +88,13 @@ def _pad(state, package):
     pads = {icebox.pllinfo_db[pll]["PLLOUT_A"] for pll in chip.pll_list()}
     pins = [pin for pin, *place in chip.pinloc_db(package) if tuple(place) in pads]
     return next((state["pcf_data"][pin,] for pin in pins if (pin,) in state["pcf_data"]), "1'b0")
+
+
+def _old_style(header):
+    """The first lines of a module whose ports are declared in its header."""
+    ports = header[2].split(", ")
+    names = ", ".join(port.partition(" ")[2] for port in ports)
+    return "\n".join([f"module {header[1]} ({names});", *(f"{port};" for port in ports)])
 
 
 def _instance(cell, place, ports, outputs, nets, parameters):

@@ -19,6 +19,12 @@ BLOCKS = ("DP16KD", "MULT18X18D")       # what is open has the level of a parame
 HIGH = {"CCU2": "ABCD", "DP16KD": ("CEA", "CEB", "OCEA", "OCEB"), "DCCA": ("CE",)}
 # ports that the models lack: if one is connected, the simulator rejects it
 ABSENT = {"TRELLIS_COMB": r"DI[01]", "MULT18X18D": r"C\d+|SRI[AB]\d+|(CLK|CE|RST)[123]"}
+# without effect on a block RAM that is never reset, nor read where it is written
+CHOSEN = [(f"CSDECODE_{port}", "0b000") for port in "AB"]
+IDLE = {"RESETMODE", "ASYNC_RESET_RELEASE", "WRITEMODE_A", "WRITEMODE_B"}
+# pads as Lattice has them, and their ports; an inout on an input is not to every simulator's taste
+PADS = {"INPUT": ("IB", {"B": "I", "O": "O"}), "OUTPUT": ("OBZ", {"B": "O", "I": "I", "T": "T"}),
+        "BIDIR": ("BB", {"B": "B", "I": "I", "O": "O", "T": "T"})}
 MUXES = {"FXA": "FX", "F1": "F1"}
 
 
@@ -93,8 +99,16 @@ def _complete(name, cell):
         for port in inputs:
             if port in nets and parameters.get(f"{port}MUX", port) != port:
                 raise RuntimeError(f"{port} of {name} must not be inverted, for lack of a model")
-        parameters = {key: value for key, value in parameters.items() if not key.endswith("MUX")}
-    return cell | {"parameters": parameters, "connections": nets | levels}
+        parameters = {key: value for key, value in parameters.items()
+                      if not key.endswith("MUX") and key not in IDLE
+                      and (key, value) not in CHOSEN}
+    connections = nets | levels
+    if kind == "TRELLIS_IO":
+        kind, ports = PADS[parameters["DIR"]]
+        parameters = {}
+        connections = {ports[port]: bits for port, bits in connections.items() if port in ports}
+    return cell | {"type": kind, "parameters": parameters, "port_directions": {},
+                   "connections": connections}
 
 
 def _level(cell, port):

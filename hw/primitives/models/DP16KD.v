@@ -1,5 +1,5 @@
 // Simulation model of ECP5's DP16KD as Polyphase uses it, after Lattice's FPGA-TN-02204: written by
-// port A and read by port B, words of the same width, output register in use, always enabled.
+// port A and read by port B, words of the same width, always enabled.
 // Any other use ends the simulation.
 module DP16KD #(
     parameter DATA_WIDTH_A = 18,
@@ -117,7 +117,8 @@ module DP16KD #(
         INITVAL_00
     };
     reg [17:0] units [0:1023];
-    reg [35:0] array, out;
+    reg [35:0] array, register;
+    wire [35:0] out = REGMODE_B == "OUTREG" ? register : array;
     wire [9:0] unit_a = address_a[13:4], unit_b = address_b[13:4];
     // the first bit of a word in its unit: nine bits for every eight of a narrow one
     wire [4:0] bit_a = address_a[3] ? 5'd9 + {2'b0, address_a[2:0]} : {2'b0, address_a[2:0]};
@@ -136,7 +137,7 @@ module DP16KD #(
 
     integer n;
     initial begin
-        {array, out} = 0;
+        {array, register} = 0;
         for (n = 0; n < 1024; n = n + 1) units[n] = INITIAL[20 * n +: 18];
     end
 
@@ -155,15 +156,17 @@ module DP16KD #(
     always @(posedge CLKB) begin
         array <= DATA_WIDTH_B == 36 ? {units[{unit_b[9:1], 1'b1}], units[{unit_b[9:1], 1'b0}]}
                  : DATA_WIDTH_B == 18 ? {18'd0, units[unit_b]} : {18'd0, narrow & mask};
-        out <= array;
+        register <= array;
         if ({CEA, OCEA, RSTA, CSA0, CSA1, CSA2, CEB, OCEB, RSTB, CSB0, CSB1, CSB2, WEB}
             != 13'b1100001100000)
             $fatal(1, "DP16KD: a mode without a model");
     end
 
     generate
-        if (DATA_WIDTH_A != DATA_WIDTH_B || REGMODE_B != "OUTREG" || RESETMODE != "SYNC"
-            || DATA_WIDTH_B == 36 && REGMODE_A != "OUTREG" || GSR != "DISABLED") begin : g_unknown
+        // a string of five characters has zeros in front
+        if (DATA_WIDTH_A != DATA_WIDTH_B || RESETMODE != "SYNC" || GSR != "DISABLED"
+            || REGMODE_B != "OUTREG" && REGMODE_B != {8'd0, "NOREG"}
+            || DATA_WIDTH_B == 36 && REGMODE_A != REGMODE_B) begin : g_unknown
             initial $fatal(1, "DP16KD: a mode without a model");
         end
     endgenerate
