@@ -6,6 +6,7 @@ sides of an UltraPlus. These are added here, from the same databases.
 
 import contextlib
 import io
+import itertools
 import re
 import runpy
 import shutil
@@ -49,6 +50,11 @@ def unpacked(folder, bitstream, constraints, *, package, top):
     text, state = _icebox_vlog("-s", "-n", top, "-d", package, "-p", folder / constraints,
                                folder / "unpacked.asc")
     chip, nets, icebox = state["ic"], state["seg2net"], state["icebox"]
+    for (x, y), tile in itertools.chain(*(tiles.items() for tiles in (
+            chip.ipcon_tiles, *chip.dsp_tiles))):
+        if icebox.get_negclk_bit(tile) == "1":
+            raise RuntimeError(f"the block at {x}, {y} must not be clocked by falling edges, for "
+                               "lack of a model")
     blocks = [_instance("SB_MAC16", place, chip.get_dsp_nets_db(*place), {"O": 32, "CO": 1}, nets,
                         _settings(icebox, chip, chip.get_dsp_config_db(*place)))
               for place in chip.dsp_tiles[0]]
