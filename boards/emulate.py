@@ -17,7 +17,7 @@ from sim.design import Design
 from .emulation import Emulation
 from .registry import find
 
-__all__ = ["app", "serve"]
+__all__ = ["app", "serve", "terminal"]
 
 CHUNK = 2000        # cycles of the reference clock between two looks at the terminal
 QUIET = 100_000     # cycles in which nothing goes over the line, after which time stands still
@@ -41,46 +41,49 @@ def emulate(options, board: Annotated[str, typer.Argument(
     options = board.options(options)
     console = Console(highlight=False, emoji=False, soft_wrap=True)
     design = Design.generate(options, output or board.folder(options))
-    with tempfile.TemporaryDirectory() as folder, _terminal(port) as (terminal, name):
+    with tempfile.TemporaryDirectory() as folder, terminal(port) as (side, name):
         console.print("compiling the Verilog", markup=False)
         emulation = Emulation(board, design, Path(folder), baud=baud or board.baud, waves=waves,
                               clock=clock and clock * 1e6)
         console.print(f"{board.title} with {design.manifest.name} at port {port or name}, "
                       f"engine at {emulation.clock / 1e6:g} MHz", markup=False)
         with contextlib.suppress(KeyboardInterrupt):
-            serve(emulation, terminal)
+            serve(emulation, side)
 
 
 @contextlib.contextmanager
-def _terminal(link):
-    """(file of the board's side, name of the host's side) of a pseudo-terminal."""
-    terminal, host = os.openpty()
+def terminal(link):
+    """A pseudo-terminal: the board's side as a file, and the name of the host's.
+
+    `link` is a path for another name, or None.
+    """
+    side, host = os.openpty()
     tty.setraw(host)        # which stays open, so that hosts may come and go
-    os.set_blocking(terminal, False)
+    os.set_blocking(side, False)
     name = os.ttyname(host)
     if link:
         if link.is_symlink():
             link.unlink()
         link.symlink_to(name)
     try:
-        yield terminal, name
+        yield side, name
     finally:
         if link:
             link.unlink()
-        os.close(terminal)
+        os.close(side)
         os.close(host)
 
 
-def serve(emulation, terminal, *, to_board=list, to_host=bytes, until=lambda: False):
-    """Carry bytes between a board and a terminal.
+def serve(emulation, side, *, to_board=list, to_host=bytes, until=lambda: False):
+    """Carry bytes between a board and a pseudo-terminal.
 
     While the line is quiet, no time passes for the board.
 
     Parameters
     ----------
     emulation : Emulation
-    terminal : int
-        File descriptor, not blocking.
+    side : int
+        The board's side of the terminal, from `terminal`.
     to_board, to_host : function
         What becomes of bytes on the way: from bytes to what `Emulation.run` takes, and back.
     until : function
@@ -89,8 +92,8 @@ def serve(emulation, terminal, *, to_board=list, to_host=bytes, until=lambda: Fa
     waiting, quiet = [], 0
     while not until():
         idle = quiet > QUIET
-        if select.select([terminal], [], [], 0.1 if idle else 0)[0]:
-            waiting += to_board(os.read(terminal, 1 << 16))
+        if select.select([side], [], [], 0.1 if idle else 0)[0]:
+            waiting += to_board(os.read(side, 1 << 16))
         elif idle:
             continue
         sent, found = emulation.run(waiting, CHUNK)
@@ -98,7 +101,7 @@ def serve(emulation, terminal, *, to_board=list, to_host=bytes, until=lambda: Fa
         quiet = 0 if sent or waiting or found else quiet + CHUNK
         if found:
             with contextlib.suppress(BlockingIOError):      # nobody listens: it is lost
-                os.write(terminal, to_host(found))
+                os.write(side, to_host(found))
 
 
 app = application(emulate)

@@ -51,11 +51,12 @@ def main(photo: Annotated[str, typer.Argument(
         pixels = read_picture(photo)
         if timeout <= 0:
             raise ValueError(f"timeout must be positive, not {timeout:g}")
-        console = Console(highlight=False, emoji=False)
+        console, errors = Console(highlight=False, emoji=False), Console(stderr=True)
         try:
             with _open(port, baud, timeout) as line, Progress(
                     TextColumn("{task.description}"), BarColumn(), DownloadColumn(),
-                    TransferSpeedColumn(), console=Console(stderr=True), transient=True) as bar:
+                    TransferSpeedColumn(), console=errors, transient=True,
+                    disable=not errors.is_terminal) as bar:
                 task = bar.add_task("looking for the board", total=None)
 
                 def tell(text, done=None, total=None):

@@ -23,9 +23,9 @@ def icarus(folder, files, cache):
 
 def verilated(folder, files, cache):
     """Likewise."""
-    verilator("--cc", "--exe", "--main", "--timing", "--no-sched-zero-delay", "-O3", "--quiet-stats",
-              "-Wno-fatal", "--timescale", "1ps/1ps", "--prefix", "Vbench", "--top-module",
-              "bench", "--Mdir", folder / "generated", "-y", MODELS, *files)
+    verilator("--cc", "--exe", "--main", "--timing", "--no-sched-zero-delay", "-O3",
+              "--quiet-stats", "-Wno-fatal", "--timescale", "1ps/1ps", "--prefix", "Vbench",
+              "--top-module", "bench", "--Mdir", folder / "generated", "-y", MODELS, *files)
     header, *objects = runtime(cache, COMPILE, '#include "verilated.h"\n',
                                ("verilated", "verilated_threads", "verilated_timing"))
     unit = folder / "unit.cc"
