@@ -1,6 +1,7 @@
 """A development board that an engine can run on."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from hw.manifest import DeviceFigures
 
@@ -75,3 +76,14 @@ class Board:
     def ecp5(self):
         """Whether the device is an ECP5."""
         return self.target == "ecp5"
+
+    def options(self, options):
+        """Layer options with the device family of the board; `ValueError` if they have another."""
+        if "target" in options.model_fields_set and options.target != self.target:
+            raise ValueError(f"target must be {self.target} for {self.name}, "
+                             f"not {options.target!r}")
+        return options.model_copy(update={"target": self.target})
+
+    def folder(self, options):
+        """Where the files of a layer on this board go by default."""
+        return Path("build") / f"{self.name}-{options.module_name()}"

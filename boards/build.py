@@ -42,14 +42,13 @@ def build(options, board: Annotated[str, typer.Argument(
           seed: Annotated[int, typer.Option(help="seed of placement")] = 1):
     """Make the bitstream of one layer's engine for a development board."""
     board = find(board)
-    options = _for_board(options, board)
+    options = board.options(options)
     baud = board.baud if baud is None else baud
     divisor(board.reference, baud)      # refuses what the clock can't make
     if program:
         _loader(board)
     fit.check(board, options, describe(make_program(options), options).figures.device)
-    stem = f"{board.name}-{options.module_name()}"
-    directory = output or Path("build") / stem
+    directory = output or board.folder(options)
     console = Console(highlight=False, emoji=False)
     with tempfile.TemporaryDirectory() as scratch, _Progress() as tell:
         engine, tools = Path(scratch) / "engine", Path(scratch) / "tools"
@@ -57,7 +56,7 @@ def build(options, board: Annotated[str, typer.Argument(
         manifest = generate(options, engine)
         verilog = (engine / manifest.files.verilog).read_text()
         clock, routed = _implement(board, manifest, verilog, baud, tools, seed, tell)
-        bitstream = stem + SUFFIX[board.target]
+        bitstream = board.folder(options).name + SUFFIX[board.target]
         summary = _summary(board, manifest, bitstream, baud, clock, routed, seed)
         write_whole(directory, {
             **{file.name: file.read_bytes() for file in engine.iterdir()},
@@ -67,14 +66,6 @@ def build(options, board: Annotated[str, typer.Argument(
     console.print(f"{directory / bitstream}", soft_wrap=True, markup=False)
     if program:
         _program(board, directory / bitstream)
-
-
-def _for_board(options, board):
-    """The options, with the device family of the board."""
-    if "target" in options.model_fields_set and options.target != board.target:
-        raise ValueError(f"target must be {board.target} for {board.name}, "
-                         f"not {options.target!r}")
-    return options.model_copy(update={"target": board.target})
 
 
 class _Progress:

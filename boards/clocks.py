@@ -19,10 +19,11 @@ POWER_ON_CYCLES = 255
 
 
 class Clocks(Elaboratable):
-    """Makes the domains `sync`, of the reference clock, and `engine`, of the PLL.
+    """Drives the domains `sync`, by the reference clock, and `engine`, by the PLL.
 
-    After power-up, `sync` is in reset for `POWER_ON_CYCLES` cycles. `engine` is in reset until
-    `sync` is not and the PLL has locked, and while `reset` is high.
+    Both are the parent's, since domains are not seen above the module that defines them. After
+    power-up, `sync` is in reset for `POWER_ON_CYCLES` cycles. `engine` is in reset until `sync` is
+    not and the PLL has locked, and while `reset` is high.
 
     Parameters
     ----------
@@ -43,8 +44,6 @@ class Clocks(Elaboratable):
 
     def elaborate(self, platform):
         m = Module()
-        m.domains.sync = ClockDomain()
-        m.domains.engine = ClockDomain()
         m.domains.power_on = ClockDomain(local=True, reset_less=True)
         locked = Signal()
         pin = platform.request(platform.default_clk, dir="-")

@@ -86,8 +86,9 @@ def _overrides(board, seed):
     """Options of Amaranth's build."""
     place = ["--seed", str(seed), "--report", "report.json", "--timing-allow-fail"]
     if not board.ecp5:
-        return {"synth_opts": f"-abc9 -device {SERIES[board.model.device]}",
-                "nextpnr_opts": place}
+        # registers that share a tile share their enable: few of them had better have none
+        synthesis = f"-abc9 -dffe_min_ce_use 4 -device {SERIES[board.model.device]}"
+        return {"synth_opts": synthesis, "nextpnr_opts": place}
     router = ["--router", "router2"] if board.capacity.luts > LARGE else ["--tmg-ripup"]
     return {**MAPPING, "nextpnr_opts": [*place, *router, "--write", "routed.json"]}
 

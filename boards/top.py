@@ -1,6 +1,6 @@
 """The top of a bitstream: the clocks, the link and the engine."""
 
-from amaranth.hdl import ClockSignal, Elaboratable, Instance, Module, ResetSignal
+from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Instance, Module, ResetSignal
 from amaranth.lib import io
 
 from .clocks import Clocks
@@ -43,6 +43,7 @@ class BoardTop(Elaboratable):
 
     def elaborate(self, platform):
         m = Module()
+        m.domains += [ClockDomain("sync"), ClockDomain("engine")]
         link, name = self._link, self._manifest.name
         m.submodules.clocks = clocks = Clocks(self._board, self._plan)
         m.submodules.link = link

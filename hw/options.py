@@ -1,5 +1,6 @@
 """The options of a layer: one model for the command lines, for TOML files and for manifests."""
 
+import contextlib
 import inspect
 import re
 import sys
@@ -14,7 +15,7 @@ from rich.console import Console
 from .layers import Conv2d, ConvTranspose2d, SubPixelConv2d
 from .quantisation import ACTIVATIONS, SCHEMES
 
-__all__ = ["Options", "application", "run"]
+__all__ = ["Options", "application", "exit_codes", "run"]
 
 
 # of Verilog-2005 (IEEE 1364, annex B), and of SystemVerilog what one might call a module
@@ -199,14 +200,8 @@ def application(function):
         overrides = {name: value for name in Options.model_fields
                      if (value := arguments.pop(name)) is not None}
         path = arguments.pop("config")
-        try:
+        with exit_codes():
             function(Options.read(path, overrides), **arguments)
-        except (RuntimeError, AssertionError, TimeoutError) as error:
-            _complain(error)
-            raise typer.Exit(1) from None
-        except (ValueError, OSError) as error:
-            _complain(error)
-            raise typer.Exit(2) from None
 
     config = inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=(
         Annotated[Path | None, typer.Argument(help="TOML file with these options")]))
@@ -218,6 +213,19 @@ def application(function):
                       rich_markup_mode=None)
     app.command()(command)
     return app
+
+
+@contextlib.contextmanager
+def exit_codes():
+    """What goes wrong inside ends the command with one line, as `application` says."""
+    try:
+        yield
+    except (RuntimeError, AssertionError, TimeoutError) as error:
+        _complain(error)
+        raise typer.Exit(1) from None
+    except (ValueError, OSError) as error:
+        _complain(error)
+        raise typer.Exit(2) from None
 
 
 def run(app):

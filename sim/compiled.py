@@ -22,6 +22,18 @@ MORE, DONE, TIMED_OUT = range(3)
 CHUNK_SECONDS = 0.2
 
 
+HARNESS = Path(__file__).with_name("harness.cpp")
+PORT_WIDTHS = {
+    "aclk": 1, "aresetn": 1, "s_axi_wdata": 32, "s_axi_wstrb": 4, "s_axi_bresp": 2,
+    "s_axi_rdata": 32, "s_axi_rresp": 2, "s_axi_awaddr": None, "s_axi_araddr": None,
+    **{f"s_axi_{channel}{end}": 1 for channel in ("aw", "w", "b", "ar", "r")
+       for end in ("valid", "ready")},
+    **{f"{stream}_axis_{name}": 1 for stream in "sm"
+       for name in ("tvalid", "tready", "tlast", "tuser")},
+}
+WEIGHT_WIDTHS = {f"s_axis_weights_{name}": 1 for name in ("tvalid", "tready", "tlast")}
+
+
 class _Source(ctypes.Structure):
     _fields_ = [(name, ctypes.c_void_p) for name in ("data", "first", "last", "gaps", "accepted")]
     _fields_ += [(name, ctypes.c_int64) for name in ("count", "sent", "wait", "offered")]
@@ -86,11 +98,15 @@ class CompiledModel:
 
     def __init__(self, verilog: Path, *, top: str, weights: bool, cache: Path | None = None,
                  waves: Path | None = None):
-        path = library(Path(verilog), top=top, weights=weights, waves=waves is not None,
-                       cache=cache_folder(cache))
+        path = library(Path(verilog), top=top, harness=HARNESS,
+                       define=lambda ports: _macros(ports, top),
+                       waves=waves is not None, cache=cache_folder(cache))
         self._library = _load(path)
         widths = (ctypes.c_int32 * 4).in_dll(self._library, "widths")
         self.input_bytes, self.output_bytes, self.weight_bytes, self._address_bits = widths
+        if weights != bool(self.weight_bytes):
+            raise ValueError(f"weights must tell whether {top} has ports s_axis_weights_*, "
+                             f"not {weights!r}")
         self._simulation = self._library.create(os.fsencode(waves or ""))
         # Also at the end of the process, or the waves would lack their end.
         self._close = weakref.finalize(self, self._library.destroy, self._simulation)
@@ -244,6 +260,26 @@ class CompiledModel:
     def _check_address(self, address: int):
         if not 0 <= address < 1 << self._address_bits:
             raise ValueError(f"address must fit {self._address_bits} bits, not {address!r}")
+
+
+def _macros(ports: dict[str, int], top: str) -> dict[str, int]:
+    """Macros for the harness; `ValueError` if the ports are not those of an engine."""
+    weights = any(name in ports for name in WEIGHT_WIDTHS)
+    streams = ["s_axis", "m_axis", *(["s_axis_weights"] if weights else [])]
+    expected = {**PORT_WIDTHS, **(WEIGHT_WIDTHS if weights else {}),
+                **{f"{stream}_tdata": None for stream in streams}}
+    for name, width in expected.items():
+        if name not in ports:
+            raise ValueError(f"{top} must have a port {name}")
+        if width is not None and ports[name] != width:
+            raise ValueError(f"{name} must be {width} bits wide, not {ports[name]}")
+    for stream in streams:
+        if ports[f"{stream}_tdata"] % 8:
+            raise ValueError(f"{stream}_tdata must be a multiple of 8 bits wide, "
+                             f"not {ports[f'{stream}_tdata']}")
+    return {"INPUT_BYTES": ports["s_axis_tdata"] // 8, "OUTPUT_BYTES": ports["m_axis_tdata"] // 8,
+            "WEIGHT_BYTES": ports["s_axis_weights_tdata"] // 8 if weights else 0,
+            "ADDRESS_BITS": ports["s_axi_awaddr"], "HAS_WEIGHTS": int(weights)}
 
 
 def _load(path: Path) -> ctypes.CDLL:

@@ -37,7 +37,7 @@ class InputRing(wiring.Component):
         self._depth = depth
         super().__init__({
             "i_valid": In(1), "i_data": In(8), "drop": In(1), "commit": In(1), "overflow": Out(1),
-            "room": Out(range(depth + 1)), "o": Out(stream.Signature(8))})
+            "room": Out(range(depth + 1), init=depth), "o": Out(stream.Signature(8))})
 
     def elaborate(self, platform):
         m = Module()

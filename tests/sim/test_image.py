@@ -6,7 +6,8 @@ from PIL import Image
 
 from hw.options import run
 from sim import image
-from sim.image import app, beside, read_picture
+from sim.image import app
+from sim.picture import beside, read_picture
 
 
 @pytest.fixture

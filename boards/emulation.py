@@ -1,0 +1,138 @@
+"""The complete top of a board in the compiled simulator: its pins, its PLL and its line."""
+
+import ctypes
+import os
+import weakref
+from pathlib import Path
+
+import numpy as np
+
+from sim.toolchain import cache_folder
+from sim.verilator import library
+
+from .link.uart import divisor
+from .pll import plan
+from .top import BoardTop
+
+__all__ = ["BROKEN", "Emulation"]
+
+HARNESS = Path(__file__).with_name("emulator.cpp")
+MODELS = Path(__file__).with_name("models")
+BROKEN = 1 << 8         # marks a byte without stop bit
+PICOSECONDS = 10**12
+MULTIPLE = 2            # of the engine's clock to the reference, by default
+ROOM = 1 << 16          # bytes of one call
+
+
+class Emulation:
+    """A board with an engine, as fast as the computer allows.
+
+    What runs is the Verilog that the tools make a bitstream of, with models of the device's cells.
+
+    Parameters
+    ----------
+    board : Board
+    design : sim.design.Design
+        For the board's device family.
+    folder : pathlib.Path
+        For the Verilog.
+    baud : int
+        Bits a second of the line.
+    clock : float
+        Clock of the engine, in Hz: that of the PLL is the fastest not above it; None for twice the
+        reference.
+    cache : pathlib.Path
+        As in `sim.compiled.CompiledModel`.
+    waves : pathlib.Path
+        File for a VCD of everything, or None.
+
+    Raises
+    ------
+    ValueError
+        If the board can't make that rate or that clock.
+    RuntimeError
+        If the simulator is missing, or a cell is in a mode that its model does not have.
+    """
+
+    def __init__(self, board, design, folder, *, baud, clock=None, cache=None, waves=None):
+        clocks = plan(board.target, board.reference, clock or MULTIPLE * board.reference)
+        top = BoardTop(board, design.manifest, design.verilog.read_text(), clocks, baud)
+        verilog = _write(board, design, top, folder)
+        self.clock = float(clocks.frequency)
+        path = library(
+            verilog, top="top", harness=HARNESS, timed=True, waves=waves is not None,
+            cache=cache_folder(cache), define=lambda ports: _pins(ports) | {
+                "HALF_PERIOD": round(PICOSECONDS / board.reference / 2),
+                "DIVISOR": divisor(board.reference, baud)})
+        self._library = _load(path)
+        self._simulation = self._library.create(os.fsencode(waves or ""))
+        # also at the end of the process, or the waves would lack their end
+        self.close = weakref.finalize(self, self._library.destroy, self._simulation)
+        self._check(0)
+
+    @property
+    def cycle(self):
+        """Cycles of the reference clock that have passed."""
+        return self._library.cycle(self._simulation)
+
+    def run(self, line, cycles):
+        """Run for a while.
+
+        Parameters
+        ----------
+        line : sequence of int
+            Bytes for the board, as many as there is time for; with `BROKEN` added, without their
+            stop bit.
+        cycles : int
+            Of the reference clock.
+
+        Returns
+        -------
+        (int, list of int)
+            How many of the bytes went, and the board's own.
+        """
+        out, room = np.ascontiguousarray(line, np.uint16), np.empty(ROOM, np.uint16)
+        sent, received = ctypes.c_int64(), ctypes.c_int64()
+        self._check(self._library.run(
+            self._simulation, cycles, out.ctypes.data, len(out), room.ctypes.data, ROOM,
+            ctypes.byref(sent), ctypes.byref(received)))
+        return sent.value, room[:received.value].tolist()
+
+    def _check(self, status):
+        complaint = self._library.message(self._simulation).decode()
+        if status or complaint:
+            self.close()
+            raise RuntimeError(complaint)
+
+
+def _write(board, design, top, folder):
+    """All Verilog of a board, in a folder; returns the file with the top."""
+    plan = board.platform().build(top, do_build=False, emit_src=False, debug_verilog=True)
+    verilog = folder / "top.v"
+    verilog.write_text(plan.files["top.debug.v"])
+    for source in (design.verilog, *(design.path.parent / name
+                                     for name in design.manifest.files.models),
+                   *MODELS.glob("*.v")):
+        (folder / source.name).write_bytes(source.read_bytes())
+    return verilog
+
+
+def _pins(ports):
+    """The macros that name the pins."""
+    found = {}
+    for macro, part in (("CLOCK", "clk"), ("RX", "rx"), ("TX", "tx")):
+        [found[macro]] = [name for name in ports if part in name]
+    return found
+
+
+def _load(path):
+    loaded = ctypes.CDLL(str(path), mode=os.RTLD_LOCAL | os.RTLD_NOW)
+    pointer, integer = ctypes.c_void_p, ctypes.c_int64
+    for name, result, arguments in (
+            ("create", pointer, [ctypes.c_char_p]), ("destroy", None, [pointer]),
+            ("message", ctypes.c_char_p, [pointer]), ("cycle", integer, [pointer]),
+            ("run", ctypes.c_int, [pointer, integer, pointer, integer, pointer, integer,
+                                   pointer, pointer])):
+        function = getattr(loaded, name)
+        function.restype, function.argtypes = result, arguments
+    return loaded
