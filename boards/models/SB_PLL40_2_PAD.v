@@ -41,7 +41,8 @@ module SB_PLL40_2_PAD #(
             || FILTER_RANGE > 6 || PLLOUT_SELECT_PORTB != "GENCLK"
             || DELAY_ADJUSTMENT_MODE_FEEDBACK != "FIXED"
             || DELAY_ADJUSTMENT_MODE_RELATIVE != "FIXED" || TEST_MODE
-            || FDA_FEEDBACK != 0 || FDA_RELATIVE != 0 || ENABLE_ICEGATE_PORTA || ENABLE_ICEGATE_PORTB) begin : g_unknown
+            || FDA_FEEDBACK != 0 || FDA_RELATIVE != 0
+            || ENABLE_ICEGATE_PORTA || ENABLE_ICEGATE_PORTB) begin : g_unknown
             initial $fatal(1, "SB_PLL40_2_PAD: a mode without a model");
         end
     endgenerate

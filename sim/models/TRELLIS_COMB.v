@@ -1,6 +1,6 @@
 // Simulation model of ECP5's TRELLIS_COMB, half of a slice's combinational part, after nextpnr:
-// ecp5/cells.cc (`lut_to_comb`, `ccu2_to_comb`, `dram_to_comb`), ecp5/pack.cc (`pack_lut5xs`) and the
-// bits that ecp5/bitstream.cc (`write_comb`) makes of it. Anything else ends the simulation.
+// ecp5/cells.cc (`lut_to_comb`, `ccu2_to_comb`, `dram_to_comb`), ecp5/pack.cc (`pack_lut5xs`) and
+// the bits that ecp5/bitstream.cc (`write_comb`) makes of it. Anything else ends the simulation.
 module TRELLIS_COMB #(
     parameter MODE = "LOGIC",
     parameter [15:0] INITVAL = 0,

@@ -4,7 +4,7 @@ import os
 import shutil
 
 import pytest
-from amaranth.hdl import Cat, Elaboratable, Module, Signal
+from amaranth.hdl import Cat, ClockDomain, Elaboratable, Module, Signal
 from amaranth.lib import io
 
 from boards.clocks import Clocks
@@ -41,6 +41,7 @@ class Divider(Elaboratable):
 
     def elaborate(self, platform):
         m = Module()
+        m.domains += [ClockDomain("sync"), ClockDomain("engine")]
         m.submodules.clocks = Clocks(self._board, self._clock)
         uart = self._board.uart(platform)
         m.submodules.rx = rx = io.Buffer("i", uart.rx)
@@ -52,8 +53,6 @@ class Divider(Elaboratable):
         return m
 
 
-# the domains are defined in a submodule
-@pytest.mark.filterwarnings("ignore:Domain:DeprecationWarning")
 @pytest.mark.parametrize("name", ("icebreaker", "hx8k-breakout", "ulx3s-25f"))
 def test_engine_clock(name, tmp_path):
     board = find(name)
