@@ -15,7 +15,7 @@ from hw.manifest import DeviceFigures, Manifest
 from hw.options import Options, run
 from sim.synthesis import tool
 
-SMALL = ("--k", "2", "--height", "4", "--width", "4", "--serial-requant", "--name", "small")
+SMALL = ("--k", "2", "--height", "4", "--width", "4", "--requant", "compact", "--name", "enlarge")
 
 
 @pytest.fixture
@@ -33,23 +33,22 @@ def test_build(command, tmp_path, capsys):
     """Everything is there, the clock holds as routed, and the bitstream is one."""
     assert not command("icebreaker", *SMALL)
     out = tmp_path / "out"
-    manifest = Manifest.model_validate_json((out / "small.json").read_text())
-    found = json.loads((out / "small.board.json").read_text())
+    manifest = Manifest.model_validate_json((out / "enlarge.json").read_text())
+    found = json.loads((out / "enlarge.board.json").read_text())
     assert (found["board"], found["engine"], found["digest"]) == (
-        "icebreaker", "small", manifest.digest)
+        "icebreaker", "enlarge", manifest.digest)
     assert found["clock"]["link"] == 12e6 <= found["fmax"]["link"]
     assert 16e6 <= found["clock"]["engine"] <= found["fmax"]["engine"]
     assert plan("ice40", 12_000_000, found["clock"]["engine"]).frequency == (
         found["clock"]["engine"])
     used, capacity = found["resources"], BOARDS["icebreaker"].capacity
-    assert 0 < used["luts"] <= capacity.luts and used["multipliers"] == 1
+    assert 0 < used["luts"] <= capacity.luts and used["multipliers"] == 2
     assert found["frames_per_second"]["link"] == 1_000_000 / 10 / (4 * 4 + 8 * 8)
-    assert {"icebreaker-small.bin", manifest.files.verilog, manifest.files.tensors} <= {
+    assert {"icebreaker-enlarge.bin", manifest.files.verilog, manifest.files.tensors} <= {
         file.name for file in out.iterdir()}
-    text = tmp_path / "small.asc"
-    tool(tmp_path, "yowasp-iceunpack", out / "icebreaker-small.bin", text)
-    assert ".device 5k" in text.read_text()
-    assert capsys.readouterr().out.splitlines()[-1] == str(out / "icebreaker-small.bin")
+    tool(out, "yowasp-iceunpack", "icebreaker-enlarge.bin", "unpacked.asc")
+    assert ".device 5k" in (out / "unpacked.asc").read_text()
+    assert capsys.readouterr().out.splitlines()[-1] == str(out / "icebreaker-enlarge.bin")
 
 
 @pytest.mark.parametrize("name", ["icebreaker", "ulx3s-25f"])
@@ -69,8 +68,7 @@ def test_same_bytes(name, tmp_path):
     (("icebreaker", "--baud", "5000000"), "baud must be from 1 to 3000000, "),
     (("icebreaker", "--pi", "2"), "pi must be "),
     (("ulx3s-25f", "--cin", "64", "--cout", "64", "--pi", "8", "--po", "8"),
-     "engine must fit Radiona ULX3S 25F beside the link, which lacks multipliers (40): --po 2 "
-     "fits"),
+     "must fit Radiona ULX3S 25F beside the link, which lacks multipliers (40): --po 2 fits"),
     (("hx8k-breakout",), "lacks multipliers (3): --serial-requant --lut-products fits"),
     (("icebreaker", "--cin", "128", "--cout", "128", "--loadable"),
      "): no folding fits, a smaller layer is needed"),
