@@ -54,13 +54,16 @@ class Clocks(Elaboratable):
             m.d.comb += ClockSignal("sync").eq(buffer.i)
             m.submodules.pll = (self._ecp5_pll if self._board.ecp5 else self._core_pll)(locked)
 
-        timer = Signal(range(POWER_ON_CYCLES + 1), init=POWER_ON_CYCLES)
+        timer = Signal(range(POWER_ON_CYCLES), init=POWER_ON_CYCLES - 1)
+        reset = Signal(init=1)      # a register, so that it has no glitches
         m.d.comb += [ClockSignal("power_on").eq(ClockSignal("sync")),
-                     ResetSignal("sync").eq(timer != 0)]
-        with m.If(timer != 0):
+                     ResetSignal("sync").eq(reset)]
+        with m.If(timer == 0):
+            m.d.power_on += reset.eq(0)
+        with m.Else():
             m.d.power_on += timer.eq(timer - 1)
-        m.submodules.engine_reset = ResetSynchronizer(
-            ResetSignal("sync") | self.reset | ~locked, domain="engine")
+        m.submodules.engine_reset = ResetSynchronizer(reset | self.reset | ~locked,
+                                                      domain="engine")
         return m
 
     def _ecp5_pll(self, locked):

@@ -10,8 +10,8 @@ from hw.resources import device_figures
 __all__ = ["LINK", "check"]
 
 # of the link and the clocks, by device family
-LINK = {"ecp5": DeviceFigures(luts=1000, multipliers=0, block_rams=2, single_port_rams=0),
-        "ice40": DeviceFigures(luts=1000, multipliers=0, block_rams=2, single_port_rams=0)}
+LINK = {"ecp5": DeviceFigures(luts=1900, multipliers=0, block_rams=2, single_port_rams=0),
+        "ice40": DeviceFigures(luts=1600, multipliers=0, block_rams=2, single_port_rams=0)}
 FOLDING = ("pi", "po", "px")
 LABELS = {"luts": "LUTs", "multipliers": "multipliers", "block_rams": "block RAMs",
           "single_port_rams": "single-port RAMs"}
@@ -35,7 +35,8 @@ def check(board, options, figures):
     missing = _missing(board, figures)
     if not missing:
         return
-    short = " and ".join(f"{count:,} {LABELS[name]} too many" for name, count in missing.items())
+    lack = ", ".join(f"{LABELS[name]} ({count:,})" for name, count in missing.items())
+    rule = f"engine must fit {board.title} beside the link, which lacks {lack}"
     for change in _smaller(options):
         try:
             smaller = device_figures(make_program(options.model_copy(update=change)),
@@ -45,9 +46,8 @@ def check(board, options, figures):
         if not _missing(board, smaller):
             flags = " ".join(_flag(name, value) for name, value in change.items()
                              if value != getattr(options, name))
-            raise ValueError(f"engine must fit {board.title}, and has {short}: {flags} fits")
-    raise ValueError(f"engine must fit {board.title}, and has {short}: no folding fits, "
-                     "a smaller layer is needed")
+            raise ValueError(f"{rule}: {flags} fits")
+    raise ValueError(f"{rule}: no folding fits, a smaller layer is needed")
 
 
 def _missing(board, figures):

@@ -9,6 +9,7 @@ from tiny import Tiny
 
 from boards.pll import plan
 from boards.registry import BOARDS
+from hw.export import initial_blocks
 
 REFERENCE = {"ecp5": 25_000_000, "ice40": 12_000_000}
 # of a design: the clock that its PLL makes, when its reset ends, and what leaves the line
@@ -90,7 +91,7 @@ def test_clocks(name, simulate, tmp_path):
     platform = board.platform()
     files = platform.build(Tiny(board, clock), do_build=False, debug_verilog=True).files
     design = tmp_path / "top.v"
-    design.write_text(files["top.debug.v"])
+    design.write_text(initial_blocks(files["top.debug.v"]))
     text = simulate(BENCH.format(half=round(0.5e12 / board.reference),
                                  clock=f"{platform.default_clk}_0__io"), design)
     period, = (float(value) for value in re.findall(r"period ([\d.]+)", text))
