@@ -1,14 +1,6 @@
 """The clocks of a board: its reference, and the engine's, which a PLL makes from it."""
 
-from amaranth.hdl import (
-    ClockDomain,
-    ClockSignal,
-    Elaboratable,
-    Instance,
-    Module,
-    ResetSignal,
-    Signal,
-)
+from amaranth.hdl import ClockSignal, Elaboratable, Instance, Module, Signal
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
@@ -21,9 +13,9 @@ POWER_ON_CYCLES = 255
 class Clocks(Elaboratable):
     """Drives the domains `sync`, by the reference clock, and `engine`, by the PLL.
 
-    Both are the parent's, since domains are not seen above the module that defines them. After
-    power-up, `sync` is in reset for `POWER_ON_CYCLES` cycles. `engine` is in reset until `sync` is
-    not and the PLL has locked, and while `reset` is high.
+    Both are the parent's, since domains are not seen above the module that defines them. `sync` has
+    no reset. `engine` is in reset for `POWER_ON_CYCLES` cycles of `sync` after power-up, until the
+    PLL has locked, and while `reset` is high.
 
     Parameters
     ----------
@@ -44,7 +36,6 @@ class Clocks(Elaboratable):
 
     def elaborate(self, platform):
         m = Module()
-        m.domains.power_on = ClockDomain(local=True, reset_less=True)
         locked = Signal()
         pin = platform.request(platform.default_clk, dir="-")
         if self._board.pll == "SB_PLL40_2_PAD":
@@ -56,12 +47,10 @@ class Clocks(Elaboratable):
 
         timer = Signal(range(POWER_ON_CYCLES), init=POWER_ON_CYCLES - 1)
         reset = Signal(init=1)      # a register, so that it has no glitches
-        m.d.comb += [ClockSignal("power_on").eq(ClockSignal("sync")),
-                     ResetSignal("sync").eq(reset)]
         with m.If(timer == 0):
-            m.d.power_on += reset.eq(0)
+            m.d.sync += reset.eq(0)
         with m.Else():
-            m.d.power_on += timer.eq(timer - 1)
+            m.d.sync += timer.eq(timer - 1)
         m.submodules.engine_reset = ResetSynchronizer(reset | self.reset | ~locked,
                                                       domain="engine")
         return m

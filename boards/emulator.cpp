@@ -107,6 +107,7 @@ public:
 #else
         (void)path;
 #endif
+        evaluate();
     }
 
     ~Simulation() {

@@ -43,7 +43,8 @@ class BoardTop(Elaboratable):
 
     def elaborate(self, platform):
         m = Module()
-        m.domains += [ClockDomain("sync"), ClockDomain("engine")]
+        # the link needs no reset: until a request comes, nothing in it moves
+        m.domains += [ClockDomain("sync", reset_less=True), ClockDomain("engine")]
         link, name = self._link, self._manifest.name
         m.submodules.clocks = clocks = Clocks(self._board, self._plan)
         m.submodules.link = link

@@ -9,10 +9,10 @@ __all__ = ["Crossing"]
 
 
 class Crossing(wiring.Component):
-    """One item at a time, which waits until the other side has taken it.
+    """One item at a time, which stays where it is until the other side has taken it.
 
-    A transfer takes three cycles of each clock. A reset must last that long on both sides at once,
-    whatever is between them is lost then.
+    So `i` must not change what it offers, and a transfer takes three cycles of each clock. A reset
+    must last that long on both sides at once; what is between them is lost then.
 
     Parameters
     ----------
@@ -33,14 +33,16 @@ class Crossing(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        # an item is on its way while the sides differ
-        sent, taken = Signal(name="sent"), Signal(name="taken")
-        sent_seen, taken_seen = Signal(name="sent_seen"), Signal(name="taken_seen")
-        m.submodules.forth = FFSynchronizer(sent, sent_seen, o_domain=self._o_domain)
+        offered, taken = Signal(name="offered"), Signal(name="taken")   # differ while one waits
+        offered_seen, taken_seen = Signal(name="offered_seen"), Signal(name="taken_seen")
+        done = Signal(name="done")      # `taken_seen` a cycle before
+        m.submodules.forth = FFSynchronizer(offered, offered_seen, o_domain=self._o_domain)
         m.submodules.back = FFSynchronizer(taken, taken_seen, o_domain=self._i_domain)
-        m.d.comb += [self.i.ready.eq(sent == taken_seen), self.o.valid.eq(sent_seen != taken)]
-        with m.If(self.i.valid & self.i.ready):
-            m.d[self._i_domain] += [self.o.payload.eq(self.i.payload), sent.eq(~sent)]
+        m.d[self._i_domain] += done.eq(taken_seen)
+        m.d.comb += [self.i.ready.eq(done != taken_seen), self.o.valid.eq(offered_seen != taken),
+                     self.o.payload.eq(self.i.payload)]
+        with m.If(self.i.valid & (offered == taken_seen) & ~self.i.ready):
+            m.d[self._i_domain] += offered.eq(~offered)
         with m.If(self.o.valid & self.o.ready):
             m.d[self._o_domain] += taken.eq(~taken)
         return m

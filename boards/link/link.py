@@ -1,13 +1,14 @@
 """The board's end of the line: does what requests want, and replies."""
 
 from amaranth.hdl import Cat, Const, DomainRenamer, Module, Mux, ResetInserter, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.engine.registers import AxiLite
 
 from .access import Access, Answer, BusMaster
 from .beats import Beat, Packer, Unpacker
+from .check import CRC
 from .crossing import Crossing
 from .protocol import ACCESS, ANSWERED, VALUE, VERSION, Kind, Status
 from .receiver import Receiver
@@ -19,9 +20,6 @@ __all__ = ["Link"]
 
 RESET_CYCLES = 255      # enough for three cycles of an engine that is slower by far
 PATIENCE = 4095         # cycles in which the engine's registers have to answer
-
-# what identifies a request
-Request = data.StructLayout({"number": 8, "kind": 8})
 
 
 class Link(wiring.Component):
@@ -57,6 +55,7 @@ class Link(wiring.Component):
             "pixels": Out(stream.Signature(Beat(pixel_bytes))),
             "weights": Out(stream.Signature(Beat(weight_bytes))),
             "results": In(stream.Signature(8 * result_bytes)), "bus": Out(AxiLite())})
+        self._busy = Signal(name="busy")    # with a request: what the line brings is ignored
 
     def elaborate(self, platform):
         m = Module()
@@ -71,9 +70,16 @@ class Link(wiring.Component):
         connect(m, output_ring.o, replier.i)
         m.d.comb += [
             uart_receiver.rx.eq(self.rx), self.tx.eq(uart_transmitter.tx),
-            receiver.i_valid.eq(uart_receiver.o_valid), receiver.i_data.eq(uart_receiver.o_data),
-            receiver.error.eq(uart_receiver.error),
+            receiver.i_valid.eq(uart_receiver.o_valid & ~self._busy),
+            receiver.i_data.eq(uart_receiver.o_data),
+            receiver.error.eq(uart_receiver.error & ~self._busy),
             input_ring.i_valid.eq(receiver.payload_valid), input_ring.i_data.eq(receiver.payload)]
+        m.submodules.crc = crc = CRC.create()
+        for side, its_turn in ((receiver.check, ~self._busy), (replier.check, self._busy)):
+            m.d.comb += [side.crc.eq(crc.crc), side.match.eq(crc.match_detected)]
+            with m.If(its_turn):
+                m.d.comb += [crc.start.eq(side.start), crc.valid.eq(side.valid),
+                             crc.data.eq(side.data)]
         accesses, answers = self._streams(m, inserted, input_ring, output_ring)
         self._requests(m, receiver, replier, input_ring, output_ring, accesses, answers)
         return m
@@ -111,17 +117,18 @@ class Link(wiring.Component):
 
     def _requests(self, m, receiver, replier, input_ring, output_ring, accesses, answers):
         """Do what a request wants, once, and reply."""
-        asked, done = Signal(Request), Signal(Request)  # what came, and what was done last
+        asked = Cat(receiver.number, receiver.kind)
+        done = Signal.like(asked)       # what was done last, to be told again
         opened, refusal, waited = Signal(), Signal(Status), Signal(range(PATIENCE + 1))
         damaged, status = Signal(16), Signal(Status)
-        streams = (done.kind == Kind.STREAM) & (refusal == Status.OK)
+        streams = (done[8:] == Kind.STREAM) & (refusal == Status.OK)
         m.d.comb += [
             replier.streams.eq(streams), replier.header.room.eq(input_ring.room),
-            replier.header.damaged.eq(damaged), replier.header.number.eq(asked.number),
+            replier.header.damaged.eq(damaged), replier.header.number.eq(receiver.number),
             replier.header.code.eq(Cat(Mux(refusal == Status.OK, status, refusal),
-                                       Const(0, 1), asked.kind[:2], Const(ANSWERED >> 6, 2))),
+                                       Const(0, 1), receiver.kind[:2], Const(ANSWERED >> 6, 2))),
             accesses.p.address.eq(receiver.address), accesses.p.data.eq(receiver.data),
-            accesses.p.write.eq(asked.kind == Kind.WRITE), input_ring.drop.eq(receiver.begin)]
+            accesses.p.write.eq(receiver.kind == Kind.WRITE), input_ring.drop.eq(receiver.begin)]
         with m.If(streams):
             m.d.comb += replier.header.length.eq(output_ring.count)
         with m.Elif(refusal == Status.OK):
@@ -134,31 +141,31 @@ class Link(wiring.Component):
             m.d.sync += refusal.eq(why)
             m.next = "REPLY"
 
+        m.d.comb += self._busy.eq(1)
         with m.FSM():
             with m.State("IDLE"):
-                m.d.sync += [asked.number.eq(receiver.number), asked.kind.eq(receiver.kind),
-                             refusal.eq(Status.OK), waited.eq(0)]
+                m.d.comb += self._busy.eq(0)
+                m.d.sync += [refusal.eq(Status.OK), waited.eq(0)]
                 with m.If(receiver.good):
                     m.next = "DECIDE"
             with m.State("DECIDE"):
-                with m.If((asked.kind == Kind.OPEN) & (receiver.length == 0)):
+                with m.If((receiver.kind == Kind.OPEN) & (receiver.length == 0)):
                     m.d.sync += [opened.eq(1), status.eq(Status.OK), replier.value.eq(VERSION),
                                  done.eq(asked)]
                     m.next = "RESET"
                 with m.Elif(opened & (asked == done)):
                     m.next = "REPLY"
-                with m.Elif(~opened | (asked.number != (done.number + 1)[:8])):
+                with m.Elif(~opened | (receiver.number != (done[:8] + 1)[:8])):
                     refuse(Status.NUMBER)
-                with m.Elif(asked.kind == Kind.STREAM):
+                with m.Elif(receiver.kind == Kind.STREAM):
                     with m.If(input_ring.overflow):
                         refuse(Status.ROOM)
                     with m.Else():
                         m.d.comb += [input_ring.commit.eq(1), output_ring.release.eq(1)]
                         m.d.sync += [done.eq(asked), status.eq(Status.OK)]
                         m.next = "REPLY"
-                with m.Elif(((asked.kind == Kind.READ) | (asked.kind == Kind.WRITE))
+                with m.Elif(((receiver.kind == Kind.READ) | (receiver.kind == Kind.WRITE))
                             & (receiver.length == ACCESS.size)):
-                    m.d.comb += accesses.valid.eq(1)
                     m.next = "ACCESS"
                 with m.Else():
                     refuse(Status.LENGTH)
@@ -167,9 +174,10 @@ class Link(wiring.Component):
                 with m.If(waited == RESET_CYCLES):
                     m.next = "REPLY"
             with m.State("ACCESS"):
-                m.d.comb += answers.ready.eq(1)
+                m.d.comb += accesses.valid.eq(1)
                 m.d.sync += waited.eq(waited + 1)
                 with m.If(answers.valid):
+                    m.d.comb += answers.ready.eq(1)
                     m.d.sync += [done.eq(asked), replier.value.eq(answers.p.data),
                                  status.eq(Mux(answers.p.refused, Status.REFUSED, Status.OK))]
                     m.next = "REPLY"

@@ -1,14 +1,13 @@
 """Requests out of the bytes of a line."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import crc, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .check import Check
 from .protocol import CRC_BYTES, END, ESC, ESC_END, ESC_ESC, REQUEST
 
-__all__ = ["CRC", "Receiver"]
-
-CRC = crc.catalog.CRC32_ETHERNET(data_width=8)
+__all__ = ["Receiver"]
 
 
 class Receiver(wiring.Component):
@@ -25,6 +24,8 @@ class Receiver(wiring.Component):
         Another byte of the line.
     error
         A byte was lost.
+    check
+        For the CRC.
     begin
         High for a cycle before the first byte of a payload.
     payload_valid, payload
@@ -32,21 +33,21 @@ class Receiver(wiring.Component):
     good, damaged
         One of them is high for a cycle after a packet.
     length, number, kind, address, data
-        Of the last packet: its header, and what a payload of READ or WRITE has. Valid with `good`,
-        until the next byte.
+        Of the last packet: its header, and what a payload of READ or WRITE has, from `good` until
+        the next byte.
     """
 
     def __init__(self, most):
         self._most = most
         super().__init__({
             "i_valid": In(1), "i_data": In(8), "error": In(1),
-            "begin": Out(1), "payload_valid": Out(1), "payload": Out(8),
+            "check": Out(Check()), "begin": Out(1), "payload_valid": Out(1), "payload": Out(8),
             "good": Out(1), "damaged": Out(1), "length": Out(16), "number": Out(8),
             "kind": Out(8), "address": Out(8), "data": Out(32)})
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.crc = check = CRC.create()
+        check = self.check
         escaped, broken, begun = (Signal(name=name) for name in ("escaped", "broken", "begun"))
         end, plain = Signal(), Signal(8)
         m.d.comb += [end.eq(self.i_valid & (self.i_data == END)),
@@ -88,7 +89,7 @@ class Receiver(wiring.Component):
                 m.d.sync += broken.eq(1)
         with m.If(end):
             whole = (place == REQUEST.size) & (left == 0) & ~escaped & ~broken
-            m.d.sync += [self.good.eq(whole & check.match_detected),
-                         self.damaged.eq(begun & ~(whole & check.match_detected)),
+            m.d.sync += [self.good.eq(whole & check.match),
+                         self.damaged.eq(begun & ~(whole & check.match)),
                          place.eq(0), escaped.eq(0), broken.eq(0), begun.eq(0)]
         return m

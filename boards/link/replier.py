@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from .check import Check
 from .protocol import CRC_BYTES, END, ESC, ESC_END, ESC_ESC, REPLY, VALUE
-from .receiver import CRC
 
 __all__ = ["Header", "Replier"]
 
@@ -27,6 +27,8 @@ class Replier(wiring.Component):
         Whether the payload is what `i` gives; otherwise it is `value`, if there is a length at all.
     value
         A payload of four bytes.
+    check
+        For the CRC.
     i
         Bytes of the payload.
     o
@@ -36,12 +38,12 @@ class Replier(wiring.Component):
     def __init__(self):
         super().__init__({
             "start": In(1), "busy": Out(1), "header": In(Header), "streams": In(1),
-            "value": In(8 * VALUE.size), "i": In(stream.Signature(8)),
+            "value": In(8 * VALUE.size), "check": Out(Check()), "i": In(stream.Signature(8)),
             "o": Out(stream.Signature(8))})
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.crc = check = CRC.create()
+        check = self.check
         word = Signal(8 * REPLY.size)   # bytes that go next, the lowest first
         left = Signal(range(1 << 16))
         escape = Signal()

@@ -15,13 +15,13 @@ IN_A_ROW = 4        # damages of a request and its replies, at most
 FAULTS = ("flip", "burst", "drop", "double", "insert", "cut", "lose")
 
 
-def board(name, folder, cache, *, baud, **options):
+def board(name, folder, cache, *, baud, clock=None, **options):
     """(`Design`, `Emulation`) of a layer on a board."""
     known = find(name)
     (folder / "engine").mkdir()
     (folder / "board").mkdir()
     design = Design.generate(known.options(Options(**options)), folder / "engine")
-    return design, Emulation(known, design, folder / "board", baud=baud, cache=cache)
+    return design, Emulation(known, design, folder / "board", baud=baud, clock=clock, cache=cache)
 
 
 class Port:

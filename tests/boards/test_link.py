@@ -1,238 +1,253 @@
-"""The link as the line sees it: requests bit by bit, replies bit by bit."""
+"""What the link does with requests: on an emulated board, and without an engine."""
 
 import random
 
 import numpy as np
 import pytest
-from link_bench import PIXEL_BYTES, RESULT_BYTES, WEIGHT_BYTES, LinkBench
+from amaranth.hdl import ClockDomain, Module
+from amaranth.sim import Simulator
+from emulated import SILENCE, Port, board
 
 from boards.link import protocol
-from boards.link.protocol import ACCESS, END, ESC, VALUE, Kind, Status
+from boards.link.link import Link
+from boards.link.protocol import ACCESS, END, ESC, VALUE, Damaged, Kind, Status
+from boards.link.uart import divisor
+from boards.session import IDENTITY, Session
+from hw.engine.registers import REGISTERS
+
+SIDE = 16
+RING = 512          # bytes, of an iCE40
+DIVISOR = 4
+CYCLE = 1e-6        # seconds
+ADDRESS = {name: address for name, (address, *_) in REGISTERS.items()}
 
 
-def link(function):
-    """A test that is a host."""
-    def test():
-        LinkBench().run(function)
-    test.__doc__ = function.__doc__
-    return test
+class Host:
+    """Sends requests of any kind, right and wrong ones."""
+
+    def __init__(self, design, emulation):
+        self.design, self.port, self.number = design, Port(emulation), 9
+
+    def send(self, kind, payload=b"", number=None):
+        """The reply, or None; with the next number by default."""
+        if number is None:
+            self.number = number = (self.number + 1) % 256
+        self.port.write(protocol.request(number, kind, payload))
+        self.port.flush()
+        line = self.port.read(1)
+        if not line:
+            return None
+        reply = protocol.reply(line.strip(bytes([END])))
+        assert (reply.number, reply.kind) == (number, kind % 4)
+        return reply
+
+    def good(self, kind, payload=b""):
+        reply = self.send(kind, payload)
+        assert reply.status == Status.OK
+        return reply
+
+    def register(self, name):
+        return VALUE.unpack(self.good(Kind.READ, ACCESS.pack(ADDRESS[name], 0)).payload)[0]
+
+    def rest(self):
+        """Time for the engine to fill the ring: four cycles a byte, two of them in one of ours."""
+        for _ in range(2 * RING // SILENCE + 1):
+            assert self.port.read(1) == b""
+
+    def frame(self, seed):
+        """(segments of a frame, a line each; all bytes that are to come)."""
+        codes = self.design.random_frame(np.random.default_rng(seed))
+        data, *_ = self.design.input_beats(codes)
+        lines = [protocol.segment(line, first=n == 0, last=True)
+                 for n, line in enumerate(data.reshape(SIDE, SIDE, 1))]
+        return lines, self.design.output_beats(self.design.expected_codes(codes))[0].tobytes()
 
 
-def beats(count, size, seed=1):
-    return np.random.default_rng(seed).integers(0, 256, (count, size), dtype=np.uint8)
+@pytest.fixture(scope="module")
+def emulated(tmp_path_factory, model_cache):
+    """(`Design`, `Emulation`) of a small layer."""
+    return board("icebreaker", tmp_path_factory.mktemp("board"), model_cache, baud=3_000_000,
+                 k="4", s="2", height=SIDE, width=SIDE)
 
 
-def numbers(data):
-    return [int.from_bytes(row.tobytes(), "little") for row in data]
+@pytest.fixture
+def host(emulated):
+    """A `Host` that has opened the link."""
+    host = Host(*emulated)
+    assert host.good(Kind.OPEN).payload == VALUE.pack(protocol.VERSION)
+    return host
 
 
-@link
-async def test_registers_are_read_and_written(bench):
-    await bench.open()
-    assert await bench.good(Kind.READ, ACCESS.pack(0, 0)) == VALUE.pack(0x504C5950)
-    await bench.good(Kind.WRITE, ACCESS.pack(0, 0xC0DBDCDD))
-    assert await bench.good(Kind.READ, ACCESS.pack(0, 0)) == VALUE.pack(0xC0DBDCDD)
-    assert (await bench.ask(Kind.READ, ACCESS.pack(8, 0))).status == Status.REFUSED
-    assert (await bench.ask(Kind.WRITE, ACCESS.pack(8, 0))).status == Status.REFUSED
+def test_registers(host):
+    assert host.register("identity") == IDENTITY
+    special = int.from_bytes(bytes([END, ESC, protocol.ESC_END, protocol.ESC_ESC]), "little")
+    for value in (SIDE - 1, special):
+        host.good(Kind.WRITE, ACCESS.pack(ADDRESS["height"], value))
+    assert host.register("height") == SIDE - 1      # the other one is too large
+    assert host.register("status") >> 8
+    for kind, name in ((Kind.READ, None), (Kind.WRITE, None), (Kind.WRITE, "identity")):
+        address = ADDRESS[name] if name else 0x3C
+        assert host.send(kind, ACCESS.pack(address, 1)).status == Status.REFUSED
 
 
-@link
-async def test_segments_become_beats(bench):
-    await bench.open()
-    pixels, weights = beats(5, PIXEL_BYTES), beats(3, WEIGHT_BYTES)
-    await bench.good(Kind.STREAM, protocol.segment(pixels[:4], first=True)
-                     + protocol.segment(weights, last=True, weights=True))
-    await bench.good(Kind.STREAM, protocol.segment(pixels[:0], first=True, last=True)
-                     + protocol.segment(pixels[4:], last=True))
-    await bench.wait(200)
-    assert [data for data, *_ in bench.pixels] == numbers(pixels)
-    assert [flags for _, *flags in bench.pixels] == [
-        [n == 0, n == 4] for n in range(5)]
-    assert bench.weights == [(data, False, n == 2) for n, data in enumerate(numbers(weights))]
-
-
-@link
-async def test_results_come_in_order_and_wait_where_nobody_asks(bench):
-    await bench.open()
-    data = beats(200, RESULT_BYTES)
-    bench.results.extend(numbers(data))
-    found = b""
-    while len(found) < data.size:
-        payload = await bench.good(Kind.STREAM)
-        assert len(payload) <= 64
+def test_results_wait_until_they_are_asked_for(host):
+    """The engine stops when the ring is full, and no request gets more than is there."""
+    lines, wanted = host.frame(1)
+    found, sizes = host.good(Kind.STREAM, b"".join(lines)).payload, []
+    while len(found) < len(wanted):
+        host.rest()
+        payload = host.good(Kind.STREAM).payload
+        sizes.append(len(payload))
         found += payload
-    assert found == data.tobytes()
-    assert await bench.good(Kind.STREAM) == b""
+    assert found == wanted
+    assert sizes[0] == RING
+    assert host.good(Kind.STREAM).payload == b""
+    assert host.register("frames") == 1
 
 
-@link
-async def test_special_bytes_pass(bench):
-    await bench.open()
-    special = np.array([[END, ESC], [protocol.ESC_END, protocol.ESC_ESC]] * 3, np.uint8)
-    bench.results.extend([END | ESC << 8 | protocol.ESC_ESC << 16] * 4)
-    await bench.good(Kind.STREAM, protocol.segment(special))
-    assert [data for data, *_ in bench.pixels] == numbers(special)
-    assert await bench.good(Kind.STREAM) == bytes([END, ESC, protocol.ESC_ESC]) * 4
-
-
-@link
-async def test_what_is_sent_again_is_not_done_again(bench):
+def test_what_is_sent_again_is_not_done_again(host):
     """Neither beats nor results are doubled or lost, however often a request comes."""
-    await bench.open()
-    bench.results.extend(range(0x10101, 0x10131))
-    await bench.good(Kind.STREAM)
-    await bench.wait(500)
-    payload = protocol.segment(beats(4, PIXEL_BYTES))
-    first = await bench.ask(Kind.STREAM, payload)
-    assert len(first.payload) == 64
-    for _ in range(3):
-        again = await bench.ask(Kind.STREAM, payload, number=bench.number)
-        assert again.payload == first.payload
-    assert len(bench.pixels) == 4
-    following = await bench.good(Kind.STREAM)
-    assert (first.payload + following)[:9] == bytes([1, 1, 1, 2, 1, 1, 3, 1, 1])[:9]
-    bench.registers[0] = 5
-    assert await bench.good(Kind.READ, ACCESS.pack(0, 0)) == VALUE.pack(5)
-    bench.registers[0] = 6
-    again = await bench.ask(Kind.READ, ACCESS.pack(0, 0), number=bench.number)
-    assert again.payload == VALUE.pack(5)
+    lines, wanted = host.frame(2)
+    found, longest = b"", 0
+    while len(found) < len(wanted):
+        line = lines.pop(0) if lines else b""
+        first = host.good(Kind.STREAM, line)
+        for _ in range(2):
+            again = host.send(Kind.STREAM, line, number=host.number)
+            assert again.payload == first.payload
+        found, longest = found + first.payload, max(longest, len(first.payload))
+    assert found == wanted
+    assert longest > 50
+    clock = host.register("clock")
+    again = host.send(Kind.READ, ACCESS.pack(ADDRESS["clock"], 0), number=host.number)
+    assert VALUE.unpack(again.payload) == (clock,)
+    assert host.register("clock") > clock
 
 
-@link
-async def test_other_numbers_are_refused(bench):
-    assert (await bench.ask(Kind.READ, ACCESS.pack(0, 0))).status == Status.NUMBER  # not open
-    await bench.open()
+def test_other_numbers_are_refused(host):
+    line = host.frame(3)[0][0]
     for ahead in (2, 100, 255):
-        reply = await bench.ask(Kind.STREAM, protocol.segment(beats(1, PIXEL_BYTES)),
-                                number=(bench.number + ahead) % 256)
+        reply = host.send(Kind.STREAM, line, number=(host.number + ahead) % 256)
         assert (reply.status, reply.payload) == (Status.NUMBER, b"")
+    host.register("identity")
     # another kind under the number of the last request
-    assert (await bench.ask(Kind.STREAM, number=bench.number)).status == Status.NUMBER
-    assert bench.pixels == []
-    await bench.good(Kind.STREAM)
+    assert host.send(Kind.STREAM, line, number=host.number).status == Status.NUMBER
+    assert host.good(Kind.STREAM).room == RING
+    assert host.register("status") & 1      # nothing has begun
 
 
-@link
-async def test_more_than_there_is_room_for_is_refused_whole(bench):
-    """The room that a reply tells of is there; of a byte more, nothing is done."""
-    await bench.open()
-    room = (await bench.ask(Kind.STREAM)).room
-    assert room == 64
-    fits = protocol.segment(beats(31, PIXEL_BYTES))
-    assert len(fits) == room
-    await bench.good(Kind.STREAM, fits)
-    await bench.wait(2000)
-    assert len(bench.pixels) == 31
-    damaged = (await bench.ask(Kind.STREAM)).damaged
-    assert await bench.ask(Kind.STREAM, fits + b"\0") is None    # longer than any packet
-    bench.number -= 1
-    assert (await bench.ask(Kind.STREAM)).damaged == damaged + 1
-    assert len(bench.pixels) == 31
+def test_more_than_there_is_room_for_is_refused_whole(host):
+    """While the engine waits for its results to be taken, the room is small, and exact."""
+    (lines, wanted), (more, then) = host.frame(4), host.frame(5)
+    found = host.good(Kind.STREAM, b"".join(lines + more[:12])).payload
+    host.rest()
+    refused = host.send(Kind.STREAM, b"".join(lines))
+    assert (refused.status, refused.payload) == (Status.ROOM, b"")
+    nothing = protocol.segment(np.zeros((0, 1), np.uint8))
+    host.number -= 1
+    for count in (refused.room // 2 + 1, refused.room // 2):
+        reply = host.send(Kind.STREAM, nothing * count)
+        assert reply.status == (Status.ROOM if 2 * count > refused.room else Status.OK)
+        host.number -= reply.status == Status.ROOM
+    host.number %= 256
+    found += reply.payload
+    for line in [b"", b"", *more[12:], b"", b""]:
+        host.rest()
+        found += host.good(Kind.STREAM, line).payload
+    assert found == wanted + then
 
 
-@link
-async def test_payloads_of_another_length_are_refused(bench):
-    await bench.open()
+def test_a_packet_longer_than_the_ring_is_damaged(host):
+    damaged = host.good(Kind.STREAM).damaged
+    assert host.send(Kind.STREAM, bytes(RING + 1)) is None
+    host.number -= 1
+    assert host.good(Kind.STREAM, bytes(RING)).damaged == damaged + 1
+
+
+def test_payloads_of_another_length_are_refused(host):
     for kind, payload in ((Kind.READ, b""), (Kind.READ, bytes(4)), (Kind.WRITE, bytes(6)),
                           (Kind.OPEN, b"\0"), (7, b"")):
-        reply = await bench.ask(kind, payload)
-        assert reply.status == Status.LENGTH
-        bench.number -= 1
-    await bench.good(Kind.STREAM)
+        assert host.send(kind, payload).status == Status.LENGTH
+        host.number -= 1
+    host.good(Kind.STREAM)
 
 
-@link
-async def test_an_engine_that_does_not_answer_does_not_stop_the_link(bench):
-    await bench.open()
-    bench.registers[4] = None
-    await bench.send(protocol.request(bench.number + 1, Kind.READ, ACCESS.pack(4, 0)))
-    await bench.wait(4_200)
-    assert protocol.reply(await bench.receive()).status == Status.SILENT
-    assert (await bench.ask(Kind.STREAM)).status == Status.NUMBER
-    await bench.open()
-    assert bench.resets == 2
+def test_open_forgets_everything_before(host):
+    """A request that was cut off, half a frame, and results that nobody took."""
+    lines, wanted = host.frame(6)
+    for line in lines[:7]:
+        host.good(Kind.STREAM, line)
+    host.port.write(protocol.request(host.number + 1, Kind.STREAM, lines[7])[:-5])
+    host.number = 77
+    assert host.good(Kind.OPEN).room == RING
+    found = b""
+    for line in [*lines, *[b""] * 20]:
+        found += host.good(Kind.STREAM, line).payload
+    assert found == wanted
+    assert host.register("status") >> 8 == 0
 
 
-@link
-async def test_open_forgets_everything_before(bench):
-    await bench.open()
-    bench.results.extend(range(3))
-    payload = protocol.segment(beats(20, PIXEL_BYTES))
-    await bench.send(protocol.request(bench.number + 1, Kind.STREAM, payload)[:-9])   # cut off
-    bench.number = 77
-    bench.results.clear()
-    await bench.open()
-    assert (bench.resets, bench.pixels) == (2, [])
-    await bench.good(Kind.STREAM, protocol.segment(beats(2, PIXEL_BYTES)))
-    await bench.wait(100)
-    assert [data for data, *_ in bench.pixels] == numbers(beats(2, PIXEL_BYTES))
+def test_empty_segments_and_those_of_no_weight_stream_do_nothing(host):
+    lines, wanted = host.frame(7)
+    nothing = np.zeros((0, 1), np.uint8)
+    strange = (protocol.segment(nothing, first=True, last=True)
+               + protocol.segment(nothing, weights=True))
+    found = b""
+    for line in [*lines, *[b""] * 20]:
+        found += host.good(Kind.STREAM, strange + line).payload
+    assert found == wanted
 
 
-def _faults(rng, line):
-    """A request as it could arrive, in which something is wrong."""
-    place = int(rng.integers(1, len(line) - 1))
-    kind = rng.choice(["flip", "drop", "double", "insert", "cut", "stop", "burst"])
-    if kind == "flip":
-        return line[:place] + bytes([line[place] ^ 1 << int(rng.integers(8))]) + line[place + 1:]
-    if kind == "drop":
-        return line[:place] + line[place + 1:]
-    if kind == "double":
-        return line[:place] + line[place:place + 1] + line[place:]
-    if kind == "insert":
-        return line[:place] + bytes([int(rng.integers(256))]) + line[place:]
-    if kind == "cut":
-        return line[:place]
-    if kind == "stop":
-        return [*line[:place], (line[place], 0), *line[place + 1:]]
-    return line[:place] + rng.integers(0, 256, 7, np.uint8).tobytes() + line[place + 7:]
+def test_an_engine_slower_than_the_link(tmp_path, model_cache):
+    design, emulation = board("ecpix5-45f", tmp_path, model_cache, baud=12_500_000, clock=13e6,
+                              k="2", s="2", height=4, width=4)
+    assert emulation.clock <= 13e6
+    for seed in range(3):
+        frame = design.random_frame(np.random.default_rng(seed))
+        data = Session(Port(emulation)).stream(
+            *design.input_beats(frame), design.output_beat_count(4, 4))
+        codes = design.output_codes(np.frombuffer(data, np.uint8), 4, 4)
+        np.testing.assert_array_equal(codes, design.expected_codes(frame))
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_damaged_requests_do_nothing(seed):
-    """Each is without effect, is counted, and the request is fulfilled once it comes undamaged."""
-    rng, sent = np.random.default_rng(seed), []
+def test_an_engine_that_does_not_answer_does_not_stop_the_link():
+    """Its clock stands still; the link says so, and answers what does not need the engine."""
+    link = Link(pixel_bytes=1, result_bytes=1, weight_bytes=0, divisor=DIVISOR, depth=16)
+    m = Module()
+    m.submodules.link = link
+    m.domains.engine = ClockDomain()
+    simulator = Simulator(m)
+    simulator.add_clock(CYCLE)
+    simulator.add_clock(1, domain="engine")     # once a second
 
-    async def host(bench):
-        await bench.open()
-        for n in range(8):
-            data = beats(int(rng.integers(1, 6)), PIXEL_BYTES, seed=n)
-            bench.number = (bench.number + 1) % 256
-            line = protocol.request(bench.number, Kind.STREAM, protocol.segment(data))
-            await bench.send(_faults(rng, line))
-            assert await bench.receive() is None
-            await bench.send(line)
-            reply = protocol.reply(await bench.receive())
-            assert (reply.status, reply.number) == (Status.OK, bench.number)
-            assert reply.damaged >= n + 1
-            sent.extend(numbers(data))
-        await bench.wait(200)
-        assert [data for data, *_ in bench.pixels] == sent
-    LinkBench().run(host)
+    async def ask(ctx, number, kind, payload=b""):
+        for byte in protocol.request(number, kind, payload):
+            for bit in (0, *((byte >> n) & 1 for n in range(8)), 1):
+                ctx.set(link.rx, bit)
+                await ctx.delay(DIVISOR * CYCLE)
+        line = bytearray()
+        while line.count(END) < 2:
+            if ctx.get(link.tx):
+                await ctx.negedge(link.tx)
+            byte = 0
+            for n in range(10):
+                await ctx.delay((DIVISOR if n else DIVISOR / 2) * CYCLE)
+                byte |= ctx.get(link.tx) << n
+            line.append(byte >> 1 & 0xFF)
+        return protocol.reply(bytes(line[1:-1]))
 
-
-def test_clocks_of_any_ratio():
-    for period in (0.13e-6, 1e-6, 7.3e-6):
-        async def host(bench):
-            await bench.open()
-            data, results = beats(20, PIXEL_BYTES), beats(20, RESULT_BYTES)
-            bench.results.extend(numbers(results))
-            await bench.good(Kind.STREAM, protocol.segment(data))
-            found = b""
-            while len(found) < results.size:
-                found += await bench.good(Kind.STREAM)
-            assert found == results.tobytes()
-            assert [value for value, *_ in bench.pixels] == numbers(data)
-        LinkBench(engine_period=period).run(host)
-
-
-def test_a_link_without_weights():
-    async def host(bench):
-        await bench.open()
-        await bench.good(Kind.STREAM, protocol.segment(beats(2, WEIGHT_BYTES), weights=True)
-                         + protocol.segment(beats(2, PIXEL_BYTES)))
-        await bench.wait(200)
-        assert len(bench.pixels) == 2
-    LinkBench(weights=False).run(host)
+    async def testbench(ctx):
+        ctx.set(link.rx, 1)
+        await ctx.delay(10 * CYCLE)
+        assert (await ask(ctx, 1, Kind.STREAM)).status == Status.NUMBER     # not open
+        assert (await ask(ctx, 2, Kind.OPEN)).status == Status.OK
+        assert (await ask(ctx, 3, Kind.STREAM)).status == Status.OK
+        assert (await ask(ctx, 4, Kind.READ, ACCESS.pack(0, 0))).status == Status.SILENT
+        assert (await ask(ctx, 4, Kind.STREAM)).status == Status.NUMBER
+        assert (await ask(ctx, 5, Kind.OPEN)).status == Status.OK
+        assert (await ask(ctx, 6, Kind.STREAM)).status == Status.OK
+    simulator.add_testbench(testbench)
+    simulator.run()
 
 
 def test_packets_round_trip():
@@ -242,3 +257,31 @@ def test_packets_round_trip():
         body = protocol.REPLY.pack(len(payload), 3, 0x80 | Kind.READ << 4, 5, 6) + payload
         reply = protocol.reply(protocol.packet(body)[1:-1])
         assert reply == protocol.Reply(3, Kind.READ, Status.OK, 5, 6, payload)
+
+
+def test_what_the_host_does_not_take_for_a_reply():
+    good = protocol.packet(protocol.REPLY.pack(0, 3, 0x80, 5, 6))[1:-1]
+    assert protocol.reply(good).room == 5
+    for content, message in (
+            (good[:-1], "CRC"), (b"abc", "CRC"), (bytes([ESC, 1]) + good, "ESC"),
+            (bytes([ESC]), "ESC"),
+            (protocol.packet(protocol.REPLY.pack(1, 3, 0x80, 5, 6))[1:-1], "1 bytes of payload"),
+            (protocol.packet(b"abc")[1:-1], "at least"),
+            (protocol.request(1, Kind.STREAM, bytes(9))[1:-1], "bytes of payload, not"),
+            (protocol.packet(protocol.REPLY.pack(0, 3, 3, 5, 6))[1:-1], "looped back")):
+        with pytest.raises(Damaged, match=message):
+            protocol.reply(content)
+
+
+@pytest.mark.parametrize("clock, baud, message", [
+    (12_000_000, 0, "baud must be from 1 to 3000000"),
+    (12_000_000, 4_000_000, "baud must be from 1 to 3000000"),
+    (12_000_000, 2_700_000, "within 2% of 12000000 / 4, not 2700000"),
+])
+def test_rates_that_a_clock_does_not_make(clock, baud, message):
+    with pytest.raises(ValueError, match=message):
+        divisor(clock, baud)
+
+
+def test_rates_of_clocks():
+    assert [divisor(25_000_000, baud) for baud in (115_200, 1_000_000)] == [217, 25]

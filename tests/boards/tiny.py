@@ -17,7 +17,7 @@ class Tiny(Elaboratable):
 
     def elaborate(self, platform):
         m = Module()
-        m.domains += [ClockDomain("sync"), ClockDomain("engine")]
+        m.domains += [ClockDomain("sync", reset_less=True), ClockDomain("engine")]
         m.submodules.clocks = clocks = Clocks(self._board, self._plan)
         uart = self._board.uart(platform)
         m.submodules.rx = rx = io.Buffer("i", uart.rx)
