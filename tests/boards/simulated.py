@@ -1,7 +1,10 @@
 """Runs a testbench in Verilog on the models of the boards' cells."""
 
+import shutil
 import subprocess
 from pathlib import Path
+
+import pytest
 
 import boards
 from sim.toolchain import compile_cpp, runtime, verilator
@@ -40,4 +43,6 @@ def _run(command):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-SIMULATORS = {"icarus": icarus, "verilator": verilated}
+SIMULATORS = [pytest.param(icarus, id="icarus", marks=pytest.mark.skipif(
+    shutil.which("iverilog") is None, reason="Icarus Verilog is not installed")),
+    pytest.param(verilated, id="verilator")]

@@ -69,7 +69,7 @@ def simulate(request, tmp_path, model_cache):
     def run(text, *files):
         bench = tmp_path / "bench.v"
         bench.write_text(text)
-        return SIMULATORS[request.param](tmp_path, [bench, *files], model_cache)
+        return request.param(tmp_path, [bench, *files], model_cache)
     return run
 
 
