@@ -10,7 +10,7 @@ from hw.resources import device_figures
 __all__ = ["LINK", "check"]
 
 # of the link and the clocks, by device family
-LINK = {"ecp5": DeviceFigures(luts=1900, multipliers=0, block_rams=2, single_port_rams=0),
+LINK = {"ecp5": DeviceFigures(luts=1700, multipliers=0, block_rams=2, single_port_rams=0),
         "ice40": DeviceFigures(luts=1500, multipliers=0, block_rams=2, single_port_rams=0)}
 FOLDING = ("pi", "po", "px")
 LABELS = {"luts": "LUTs", "multipliers": "multipliers", "block_rams": "block RAMs",
