@@ -168,6 +168,8 @@ def test_command(call, generate, tmp_path):
     (["absent.toml"], "file must exist, not 'absent.toml'"),
     (["--manifest", "absent.json"], "manifest must be one that hw.gen wrote, not 'absent.json'"),
     (["--netlist"], "target must be one of ecp5, ice40 for a netlist, not 'generic'"),
+    (["--routed"], "target must be ecp5 for a routed netlist, not 'generic'"),
+    (["--target", "ecp5", "--routed", "--netlist"], "netlist must not be given beside routed"),
     (["--manifest", "absent.json", "--k", "3", "--skip-zeros"],
      "layer options must not be given beside a manifest, not k, skip-zeros"),
 ))
