@@ -14,7 +14,7 @@ from .link.uart import divisor
 from .pll import plan
 from .top import BoardTop
 
-__all__ = ["BROKEN", "Emulation"]
+__all__ = ["BROKEN", "Emulation", "Simulation"]
 
 HARNESS = Path(__file__).with_name("emulator.cpp")
 MODELS = Path(__file__).with_name("models")
@@ -24,23 +24,16 @@ MULTIPLE = 2            # of the engine's clock to the reference, by default
 ROOM = 1 << 16          # bytes of one call
 
 
-class Emulation:
-    """A board with an engine, as fast as the computer allows.
-
-    What runs is the Verilog that the tools make a bitstream of, with models of the device's cells.
+class Simulation:
+    """A board, from the Verilog of its top, as fast as the computer allows.
 
     Parameters
     ----------
     board : Board
-    design : sim.design.Design
-        For the board's device family.
-    folder : pathlib.Path
-        For the Verilog.
+    verilog : pathlib.Path
+        With the module `top`; what it lacks lies beside it, such as models of the device's cells.
     baud : int
         Bits a second of the line.
-    clock : float
-        Clock of the engine, in Hz: that of the PLL is the fastest not above it; None for twice the
-        reference.
     cache : pathlib.Path
         As in `sim.compiled.CompiledModel`.
     waves : pathlib.Path
@@ -48,17 +41,11 @@ class Emulation:
 
     Raises
     ------
-    ValueError
-        If the board can't make that rate or that clock.
     RuntimeError
         If the simulator is missing, or a cell is in a mode that its model does not have.
     """
 
-    def __init__(self, board, design, folder, *, baud, clock=None, cache=None, waves=None):
-        clocks = plan(board.target, board.reference, clock or MULTIPLE * board.reference)
-        top = BoardTop(board, design.manifest, design.verilog.read_text(), clocks, baud)
-        verilog = _write(board, design, top, folder)
-        self.clock = float(clocks.frequency)
+    def __init__(self, board, verilog, *, baud, cache=None, waves=None):
         path = library(
             verilog, top="top", harness=HARNESS, timed=True, waves=waves is not None,
             cache=cache_folder(cache), define=lambda ports: _pins(ports) | {
@@ -103,6 +90,41 @@ class Emulation:
         if status or complaint:
             self.close()
             raise RuntimeError(complaint)
+
+
+class Emulation(Simulation):
+    """A board with an engine, from its source.
+
+    What runs is the Verilog that the tools make a bitstream of, with models of the device's cells.
+
+    Parameters
+    ----------
+    board : Board
+    design : sim.design.Design
+        For the board's device family.
+    folder : pathlib.Path
+        For the Verilog.
+    baud : int
+        Bits a second of the line.
+    clock : float
+        Clock of the engine, in Hz: that of the PLL is the fastest not above it; None for twice the
+        reference.
+    options
+        Those of `Simulation`: `cache` and `waves`.
+
+    Raises
+    ------
+    ValueError
+        If the board can't make that rate or that clock.
+    RuntimeError
+        As `Simulation`.
+    """
+
+    def __init__(self, board, design, folder, *, baud, clock=None, **options):
+        clocks = plan(board.target, board.reference, clock or MULTIPLE * board.reference)
+        top = BoardTop(board, design.manifest, design.verilog.read_text(), clocks, baud)
+        self.clock = float(clocks.frequency)
+        super().__init__(board, _write(board, design, top, folder), baud=baud, **options)
 
 
 def _write(board, design, top, folder):

@@ -15,6 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from hw.options import application, run
 
 from .design import Design
+from .routed import routed
 from .simulators import SIMULATORS, build, simulate
 from .stalls import STALLS
 from .streams import Failure
@@ -120,6 +121,9 @@ def sim(options, manifest: Annotated[Path | None, typer.Option(
         synthesised: Annotated[bool, typer.Option(
             "--netlist", help="simulate what Yosys makes of the Verilog: the device's cells"
             )] = False,
+        placed: Annotated[bool, typer.Option(
+            "--routed", help="simulate what nextpnr makes of it on an ECP5: cells as routed"
+            )] = False,
         stalls: Annotated[Literal["none", "in", "out", "both"], typer.Option(
             help="where the streams stall")] = "both",
         seed: Annotated[int, typer.Option(help="of frames and stalls")] = 0,
@@ -134,6 +138,8 @@ def sim(options, manifest: Annotated[Path | None, typer.Option(
     if manifest and options.model_fields_set:
         given = ", ".join(sorted(options.model_fields_set)).replace("_", "-")
         raise ValueError(f"layer options must not be given beside a manifest, not {given}")
+    if synthesised and placed:
+        raise ValueError("netlist must not be given beside routed")
     if size and not re.fullmatch(r"\d+x\d+", size):
         raise ValueError(f"size must be HEIGHTxWIDTH, not {size!r}")
     size = tuple(map(int, size.split("x"))) if size else None
@@ -147,16 +153,17 @@ def sim(options, manifest: Annotated[Path | None, typer.Option(
         def tell(text):
             progress.update(task, description=text)
         try:
-            if synthesised:
-                tell("synthesis")
+            if synthesised or placed:
+                tell("synthesis, placement and routing" if placed else "synthesis")
                 (folder := Path(directory) / "netlist").mkdir()
-                design = netlist(design, folder)
+                design = (routed if placed else netlist)(design, folder)
             result = run_testbench(
                 design, frames=frames, size=size, stalls=stalls, seed=seed, simulator=simulator,
                 waves=waves, tell=tell)
         except RuntimeError as error:
             raise OSError(str(error)) from error    # not a check that failed: there is no result
-    frame, kind = design.manifest.frame, ", netlist" if synthesised else ""
+    frame = design.manifest.frame
+    kind = ", routed" if placed else ", netlist" if synthesised else ""
     Console(soft_wrap=True, highlight=False).print(
         f"{design.manifest.name}{kind}: {frames} frames of "
         f"{_by(size or (frame.height, frame.width))}, "

