@@ -78,10 +78,12 @@ class Board:
         return self.target == "ecp5"
 
     def options(self, options):
-        """Layer options with the device family of the board; `ValueError` if they have another."""
+        """Layer options with the board's device family; `ValueError` if they do not suit it."""
         if "target" in options.model_fields_set and options.target != self.target:
             raise ValueError(f"target must be {self.target} for {self.name}, "
                              f"not {options.target!r}")
+        if options.module_name() == "top":
+            raise ValueError("name must not be that of the board's own module, 'top'")
         return options.model_copy(update={"target": self.target})
 
     def folder(self, options):

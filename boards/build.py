@@ -17,7 +17,7 @@ from hw.options import application, run
 
 from . import fit
 from .flow import implement
-from .link.uart import divisor
+from .link.uart import BITS, divisor
 from .pll import plan
 from .registry import find
 from .top import BoardTop
@@ -27,7 +27,6 @@ __all__ = ["app"]
 AIM = {"ecp5": 240e6, "ice40": 130e6}       # no engine reaches it, in Hz
 MARGIN = 0.95       # of the clock of one routing, for the next: results scatter
 ATTEMPTS = 5
-BITS = 10           # of a byte on the serial line
 SUFFIX = {"ecp5": ".bit", "ice40": ".bin"}
 
 
@@ -89,16 +88,21 @@ def _implement(board, manifest, verilog, baud, folder, seed, tell):
 
     The first routing aims too high, and tells what the next ones may aim at.
     """
-    clock = plan(board.target, board.reference, AIM[board.target])
+    limit = AIM[board.target]
     for attempt in range(1, ATTEMPTS + 1):
-        def say(text, at=f"routing {attempt}, {float(clock.frequency) / 1e6:.1f} MHz"):
-            tell(f"{at}: {text}")
+        try:
+            clock = plan(board.target, board.reference, limit)
+        except ValueError:
+            raise RuntimeError(f"the engine must reach a clock that the PLL makes, and as routed "
+                               f"it reaches {limit / MARGIN / 1e6:.1f} MHz: a smaller engine may "
+                               "do") from None
+        label = f"routing {attempt}, {float(clock.frequency) / 1e6:.1f} MHz"
         top = BoardTop(board, manifest, verilog, clock, baud)
-        routed = implement(board, top, folder, seed=seed, tell=say)
+        routed = implement(board, top, folder, seed=seed,
+                           tell=lambda text, label=label: tell(f"{label}: {text}"))
         if routed.engine >= clock.frequency and routed.link >= board.reference:
             return clock, routed
-        slower = MARGIN * min(routed.engine, float(clock.frequency))
-        clock = plan(board.target, board.reference, slower)
+        limit = MARGIN * min(routed.engine, float(clock.frequency))
     raise RuntimeError(
         f"no clock holds after {ATTEMPTS} routings: the last one reaches "
         f"{routed.engine / 1e6:.1f} MHz, and {routed.link / 1e6:.1f} of "
@@ -143,7 +147,7 @@ def _table(board, manifest, summary):
             rows.add_row(label, f"{used:,} of {capacity:,}, {used / capacity:.0%}")
     rows.add_row("baud", f"{summary['baud']:,}")
     slower = min(rates, key=rates.get)
-    rows.add_row("frames per second", f"{rates[slower]:,.2f}")
+    rows.add_row("frames per second, at most", f"{rates[slower]:,.2f}")
     rows.add_row("    limited by the", slower)
     return rows
 

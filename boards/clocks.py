@@ -2,7 +2,7 @@
 
 from amaranth.hdl import ClockSignal, Elaboratable, Instance, Module, Signal
 from amaranth.lib import io
-from amaranth.lib.cdc import ResetSynchronizer
+from amaranth.lib.cdc import AsyncFFSynchronizer, ResetSynchronizer
 
 __all__ = ["Clocks"]
 
@@ -27,12 +27,15 @@ class Clocks(Elaboratable):
     ----------
     reset : Signal
         Input, of the domain `sync`.
+    lost : Signal
+        Of the domain `sync`: the PLL is not locked, so that `engine` is in reset.
     """
 
     def __init__(self, board, plan):
         self._board = board
         self._plan = plan
         self.reset = Signal()
+        self.lost = Signal()
 
     def elaborate(self, platform):
         m = Module()
@@ -51,6 +54,7 @@ class Clocks(Elaboratable):
             m.d.sync += reset.eq(0)
         with m.Else():
             m.d.sync += timer.eq(timer - 1)
+        m.submodules.lost = AsyncFFSynchronizer(~locked, self.lost)
         m.submodules.engine_reset = ResetSynchronizer(reset | self.reset | ~locked,
                                                       domain="engine")
         return m

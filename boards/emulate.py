@@ -26,7 +26,7 @@ QUIET = 100_000     # cycles in which nothing goes over the line, after which ti
 def emulate(options, board: Annotated[str, typer.Argument(
                 help="name of the board; python -m boards.list shows them")],
             output: Annotated[Path | None, typer.Option(
-                "-o", "--output", help="folder for the engine, by default build/BOARD-NAME"
+                "-o", "--output", help="folder for the engine, by default build/BOARD-NAME-emulated"
                 )] = None,
             port: Annotated[Path | None, typer.Option(
                 help="a name for the serial port: a link to the pseudo-terminal")] = None,
@@ -40,11 +40,12 @@ def emulate(options, board: Annotated[str, typer.Argument(
     board = find(board)
     options = board.options(options)
     console = Console(highlight=False, emoji=False, soft_wrap=True)
-    design = Design.generate(options, output or board.folder(options))
+    design = Design.generate(options, output or Path(f"{board.folder(options)}-emulated"))
     with tempfile.TemporaryDirectory() as folder, terminal(port) as (side, name):
         console.print("compiling the Verilog", markup=False)
-        emulation = Emulation(board, design, Path(folder), baud=baud or board.baud, waves=waves,
-                              clock=clock and clock * 1e6)
+        emulation = Emulation(board, design, Path(folder), waves=waves,
+                              baud=board.baud if baud is None else baud,
+                              clock=None if clock is None else clock * 1e6)
         console.print(f"{board.title} with {design.manifest.name} at port {port or name}, "
                       f"engine at {emulation.clock / 1e6:g} MHz", markup=False)
         with contextlib.suppress(KeyboardInterrupt):
@@ -58,17 +59,17 @@ def terminal(link):
     `link` is a path for another name, or None.
     """
     side, host = os.openpty()
-    tty.setraw(host)        # which stays open, so that hosts may come and go
-    os.set_blocking(side, False)
     name = os.ttyname(host)
-    if link:
-        if link.is_symlink():
-            link.unlink()
-        link.symlink_to(name)
     try:
+        tty.setraw(host)        # which stays open, so that hosts may come and go
+        os.set_blocking(side, False)
+        if link:
+            if link.is_symlink() and link.readlink().parent == Path(name).parent:
+                link.unlink()   # of an emulator that was killed
+            link.symlink_to(name)
         yield side, name
     finally:
-        if link:
+        if link and link.is_symlink() and link.readlink() == Path(name):
             link.unlink()
         os.close(side)
         os.close(host)

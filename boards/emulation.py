@@ -121,7 +121,8 @@ class Emulation(Simulation):
     """
 
     def __init__(self, board, design, folder, *, baud, clock=None, **options):
-        clocks = plan(board.target, board.reference, clock or MULTIPLE * board.reference)
+        clock = MULTIPLE * board.reference if clock is None else clock
+        clocks = plan(board.target, board.reference, clock)
         top = BoardTop(board, design.manifest, design.verilog.read_text(), clocks, baud)
         self.clock = float(clocks.frequency)
         super().__init__(board, _write(board, design, top, folder), baud=baud, **options)

@@ -105,9 +105,13 @@ def _run(board, folder, program, arguments):
 
 def _clocks(report):
     """The fastest clocks of engine and link, in Hz."""
-    found = {"engine_clk" in name: 1e6 * clock["achieved"]
-             for name, clock in report["fmax"].items()}
-    return found[True], found[False]
+    found = {True: [], False: []}
+    for name, clock in report["fmax"].items():
+        found["engine_clk" in name].append(1e6 * clock["achieved"])
+    if not all(found.values()):
+        raise RuntimeError(f"nextpnr must report the clocks of engine and link, not only "
+                           f"{', '.join(report['fmax'])}")
+    return min(found[True]), min(found[False])
 
 
 def _used(board, report):

@@ -1,7 +1,6 @@
 """python -m boards.host: a picture through the engine on a board."""
 
-import grp
-import json
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from serial.tools import list_ports
 
 from hw.engine.registers import FIRST_ERROR, REGISTERS
+from hw.manifest import Manifest
 from hw.options import Options, exit_codes, run
 from sim.design import Design
 from sim.picture import (
@@ -31,6 +31,7 @@ from .session import Session
 __all__ = ["app", "upscale"]
 
 BUILD = Path("build")
+LONGEST_TIMEOUT = 3600  # seconds
 
 
 def main(photo: Annotated[str, typer.Argument(
@@ -49,24 +50,23 @@ def main(photo: Annotated[str, typer.Argument(
     """Send a picture to a board, and write what its engine makes of it."""
     with exit_codes():
         pixels = read_picture(photo)
-        if timeout <= 0:
-            raise ValueError(f"timeout must be positive, not {timeout:g}")
+        if not 0 < timeout <= LONGEST_TIMEOUT:
+            raise ValueError(f"timeout must be positive, and at most {LONGEST_TIMEOUT} s, "
+                             f"not {timeout:g}")
+        design = Design(manifest) if manifest else None
         console, errors = Console(highlight=False, emoji=False), Console(stderr=True)
-        try:
-            with _open(port, baud, timeout) as line, Progress(
-                    TextColumn("{task.description}"), BarColumn(), DownloadColumn(),
-                    TransferSpeedColumn(), console=errors, transient=True,
-                    disable=not errors.is_terminal) as bar:
-                task = bar.add_task("looking for the board", total=None)
+        with _open(port, baud, timeout) as line, Progress(
+                TextColumn("{task.description}"), BarColumn(), DownloadColumn(),
+                TransferSpeedColumn(), console=errors, transient=True,
+                disable=not errors.is_terminal) as bar:
+            task = bar.add_task("looking for the board", total=None)
 
-                def tell(text, done=None, total=None):
-                    bar.update(task, description=text, completed=done, total=total)
-                session = Session(line)
-                design = _identify(session, manifest)
-                check_fit(Options(**design.manifest.options), pixels)
-                result, report = upscale(session, design, pixels, tell, check=check)
-        except serial.SerialException as error:
-            raise RuntimeError(f"port {port} is gone: {error}") from None
+            def tell(text, done=None, total=None):
+                bar.update(task, description=text, completed=done, total=total)
+            session = Session(line)
+            design = _identify(session, design)
+            check_fit(Options(**design.manifest.options), pixels)
+            result, report = upscale(session, design, pixels, tell, check=check)
         write_picture(output, result)
         for text in (f"{photo}: {report}", str(output)):
             console.print(text, soft_wrap=True, markup=False)
@@ -75,8 +75,8 @@ def main(photo: Annotated[str, typer.Argument(
 def _open(name, baud, timeout):
     """The serial port."""
     try:
-        return serial.Serial(name, baud, timeout=timeout, exclusive=True)
-    except ValueError:
+        return serial.Serial(name, baud, timeout=timeout, write_timeout=timeout, exclusive=True)
+    except (ValueError, OverflowError):
         raise ValueError(f"baud must be a rate of {name}, not {baud}") from None
     except serial.SerialException:
         path = Path(name)
@@ -84,7 +84,9 @@ def _open(name, baud, timeout):
             known = ", ".join(port.device for port in list_ports.comports()) or "none"
             raise ValueError(f"port must be one that exists ({known}), not {name!r}") from None
         if not os.access(path, os.R_OK | os.W_OK):
-            group = grp.getgrgid(path.stat().st_gid).gr_name
+            group = path.stat().st_gid
+            with contextlib.suppress(KeyError):     # not every group has a name
+                group = path.group()
             raise ValueError(f"port must be one that you may use, and {name} is for the group "
                              f"{group}: sudo usermod -aG {group} $USER, then log in again"
                              ) from None
@@ -92,22 +94,22 @@ def _open(name, baud, timeout):
                          ) from None
 
 
-def _identify(session, manifest):
-    """The `Design` on the board."""
+def _identify(session, design):
+    """The `Design` on the board: that one, or one below `BUILD`."""
     address, *_ = REGISTERS["digest"]
     digest = f"{session.read(address):08x}"
-    if manifest:
-        design = Design(manifest)
+    if design:
         if design.manifest.digest[:8] != digest:
             raise ValueError(f"manifest must be that of the engine on the board (digest {digest}), "
                              f"not that of {design.manifest.digest[:8]}")
         return design
     for path in sorted(BUILD.rglob("*.json")):
         try:
-            if json.loads(path.read_text()).get("digest", "")[:8] == digest:
-                return Design(path)
-        except (ValueError, AttributeError):
+            manifest = Manifest.model_validate_json(path.read_text())
+        except (OSError, ValueError):       # another JSON file
             continue
+        if manifest.digest[:8] == digest:
+            return Design(path)
     raise ValueError(f"manifest must be given: none below {BUILD}/ has the digest of the engine on "
                      f"the board, {digest}")
 

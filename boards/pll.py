@@ -6,7 +6,7 @@ FPGA-DS-02029 (iCE40), and the cells behave as `ecppll` and `icepll` have it.
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil
+from math import ceil, inf
 
 __all__ = ["Plan", "plan"]
 
@@ -55,6 +55,8 @@ def plan(target, reference, at_most):
     ValueError
         If the PLL makes no clock that slow from that reference.
     """
+    if not 0 < at_most < inf:
+        raise ValueError(f"clock must be positive, not {at_most / MHZ:g} MHz")
     ways = {"ecp5": _ecp5, "ice40": _ice40}[target](reference, at_most)
     best = max(ways, key=lambda way: way[:2], default=None)
     if best is None:

@@ -1,9 +1,12 @@
 """The host's end of the line: requests until they are answered, and whole frames."""
 
+import termios
 import time
 from collections import Counter
 
 import numpy as np
+
+from hw.engine.registers import IDENTITY
 
 from .link.protocol import (
     ACCESS,
@@ -20,12 +23,19 @@ from .link.protocol import (
     segment,
 )
 
-__all__ = ["IDENTITY", "Session"]
+__all__ = ["Session"]
 
-IDENTITY = int.from_bytes(b"PYLP", "little")
 TRIES = 8               # of a request
-STALL = 50              # requests in a row that move nothing, after which the engine counts as dead
+STALL = 5               # seconds in which nothing moves, after which the engine counts as dead
+DRAIN = 2               # seconds that the line may need to fall silent
+LONGEST = 1 << 18       # bytes of a reply, escaped
 MOST_BEATS = (1 << BEAT_COUNT_BITS) - 1
+REFUSALS = {
+    Status.NUMBER: "it expects another number: is another program at the port?",
+    Status.ROOM: "it has no room for what it had room for: is another program at the port?",
+    Status.LENGTH: "it does not know this kind of request",
+    Status.SILENT: "the engine's registers do not answer: has its clock stopped?",
+}
 
 
 class Session:
@@ -52,10 +62,9 @@ class Session:
         self._port, self._line = port, bytearray()
         self._number = time.time_ns() & 0xFF    # unlike that of a reply that is still on its way
         self.troubles = Counter()
+        self._complaint = ""
         self._drain()
-        first = self._request(Kind.OPEN)
-        self._damaged, self._room = first.damaged, first.room
-        version, = VALUE.unpack(first.payload)
+        version = self._value(self._request(Kind.OPEN))
         if version != VERSION:
             raise RuntimeError(f"the board must have version {VERSION} of the link, not {version}: "
                                "build its bitstream with this Polyphase")
@@ -67,7 +76,7 @@ class Session:
         answer = self._request(Kind.READ, ACCESS.pack(address, 0))
         if answer.status == Status.REFUSED:
             raise ValueError(f"address must be that of a register, not {address:#x}")
-        return VALUE.unpack(answer.payload)[0]
+        return self._value(answer)
 
     def write(self, address, value):
         """Write a register; `ValueError` if that is not possible."""
@@ -105,15 +114,14 @@ class Session:
         return self._stream(_lines(beats, first, last), expect, progress=progress)
 
     def _stream(self, lines, expect, *, weights=False, progress=lambda done: None):
-        found, idle = bytearray(), 0
-        lines = list(reversed(lines))
+        found, lines, moved = bytearray(), list(reversed(lines)), time.monotonic()
         while lines or len(found) < expect or self._room < self._most:
             payload = _payload(lines, self._room, weights)
             room = self._room
             answer = self._request(Kind.STREAM, payload)
-            moved = payload or answer.payload or self._room != room
-            idle = 0 if moved else idle + 1
-            if idle == STALL:
+            if payload or answer.payload or self._room != room:
+                moved = time.monotonic()
+            if time.monotonic() > moved + STALL:
                 raise RuntimeError(f"the engine stands still: {len(found):,} of {expect:,} bytes "
                                    "came")
             found += answer.payload
@@ -128,8 +136,8 @@ class Session:
         self._number = (self._number + 1) & 0xFF
         line = request(self._number, kind, payload)
         for _ in range(TRIES):
-            self._port.write(line)
-            self._port.flush()
+            self._through(lambda: self._port.write(line))
+            self._through(self._port.flush)
             answer = self._reply(kind)
             if answer is None:
                 continue
@@ -138,14 +146,13 @@ class Session:
             self._room = answer.room
             self.troubles["damaged requests"] += (answer.damaged - self._damaged) & 0xFFFF
             self._damaged = answer.damaged
-            if answer.status not in (Status.OK, Status.REFUSED):
-                raise RuntimeError(f"the board refuses a request: {answer.status.name.lower()}; "
-                                   "is another program at the port?")
+            if answer.status in REFUSALS:
+                raise RuntimeError(f"the board refuses a request: {REFUSALS[answer.status]}")
             return answer
         raise RuntimeError(
             f"the board is silent, or what it says is damaged, after {TRIES} tries: "
             f"{self.troubles['silence']} without a reply, {self.troubles['damaged replies']} with "
-            "a damaged one; check cable, port and baud rate")
+            f"a damaged one{self._complaint}; check cable, port and baud rate")
 
     def _reply(self, kind):
         """The reply to the request under way; None if it does not come undamaged."""
@@ -154,7 +161,7 @@ class Session:
                 answer = reply(content)
             except Damaged as error:
                 self.troubles["damaged replies"] += 1
-                self._last_damage = error
+                self._complaint = f" ({error})"
                 return None
             if (answer.number, answer.kind) == (self._number, kind):
                 return answer
@@ -162,25 +169,53 @@ class Session:
         self.troubles["silence"] += 1
         return None
 
+    @staticmethod
+    def _value(answer):
+        """The number in a reply."""
+        if len(answer.payload) != VALUE.size:
+            raise RuntimeError(f"the board must answer with {VALUE.size} bytes, not "
+                               f"{len(answer.payload)}: build its bitstream with this Polyphase")
+        return VALUE.unpack(answer.payload)[0]
+
     def _packet(self):
-        """What stands between two END; None if nothing more comes in time."""
-        while True:
+        """What stands between two END; None if nothing more comes in time, or no END."""
+        while len(self._line) < LONGEST:
             content, end, rest = self._line.partition(bytes([END]))
             if end:
                 self._line = rest
                 if content:
                     return bytes(content)
                 continue
-            more = self._port.read(max(1, self._port.in_waiting))
+            more = self._read()
             if not more:
-                self._line.clear()
-                return None
+                break
             self._line += more
+        self._line.clear()
+        return None
+
+    def _read(self):
+        """What has come, or comes next; nothing if that takes too long."""
+        found = self._through(lambda: self._port.read(1))
+        more = self._through(lambda: self._port.in_waiting) if found else 0
+        return found + self._through(lambda: self._port.read(more)) if more else found
 
     def _drain(self):
         """Forget what is still on its way from before."""
-        while self._port.read(max(1, self._port.in_waiting)):
-            pass
+        end = time.monotonic() + DRAIN
+        timeout, self._port.timeout = self._port.timeout, min(self._port.timeout, DRAIN / 10)
+        while self._read():
+            if time.monotonic() > end:
+                raise RuntimeError("the port must be that of a board, which only answers: what is "
+                                   "at this one talks all the time")
+        self._port.timeout = timeout
+
+    @staticmethod
+    def _through(use):
+        """What a use of the port gives; `RuntimeError` if the port is gone."""
+        try:
+            return use()
+        except (OSError, termios.error) as error:
+            raise RuntimeError(f"the port is gone: {error}") from None
 
 
 def _lines(beats, first, last):

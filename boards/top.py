@@ -43,7 +43,7 @@ class BoardTop(Elaboratable):
 
     def elaborate(self, platform):
         m = Module()
-        # the link needs no reset: until a request comes, nothing in it moves
+        # the link needs no reset: as its registers begin, it waits for a request
         m.domains += [ClockDomain("sync", reset_less=True), ClockDomain("engine")]
         link, name = self._link, self._manifest.name
         m.submodules.clocks = clocks = Clocks(self._board, self._plan)
@@ -51,7 +51,8 @@ class BoardTop(Elaboratable):
         uart = self._board.uart(platform)
         m.submodules.rx = rx = io.Buffer("i", uart.rx)
         m.submodules.tx = tx = io.Buffer("o", uart.tx)
-        m.d.comb += [link.rx.eq(rx.i), tx.o.eq(link.tx), clocks.reset.eq(link.reset)]
+        m.d.comb += [link.rx.eq(rx.i), tx.o.eq(link.tx), clocks.reset.eq(link.reset),
+                     link.lost.eq(clocks.lost)]
         platform.add_file(f"{name}.v", self._verilog)
         m.submodules.engine = Instance(name, **self._ports())
         return m

@@ -20,14 +20,15 @@ class Unpacker(wiring.Component):
     Parameters
     ----------
     pixel_bytes, weight_bytes : int
-        Bytes of a beat; `weight_bytes` is 0 without a weight stream.
+        Bytes of a beat; `weight_bytes` is 0 without a weight stream, and so are the beats of a
+        segment for it.
 
     Members
     -------
     i
         Bytes.
     pixels, weights
-        Beats; of no weight stream, they go nowhere.
+        Beats.
     """
 
     def __init__(self, pixel_bytes, weight_bytes):

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Const, DomainRenamer, Module, Mux, ResetInserter, 
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.engine.registers import AxiLite
+from hw.engine.registers import ADDRESS_BITS, AxiLite
 
 from .access import Access, Answer, BusMaster
 from .beats import Beat, Packer, Unpacker
@@ -43,6 +43,8 @@ class Link(wiring.Component):
         The line.
     reset
         Resets the engine.
+    lost
+        The engine was reset by something else. Only `OPEN` goes on from there.
     pixels, weights, results, bus
         The engine's streams and registers.
     """
@@ -51,7 +53,7 @@ class Link(wiring.Component):
         self._bytes = pixel_bytes, result_bytes, weight_bytes
         self._divisor, self._depth = divisor, depth
         super().__init__({
-            "rx": In(1, init=1), "tx": Out(1, init=1), "reset": Out(1),
+            "rx": In(1, init=1), "tx": Out(1, init=1), "reset": Out(1), "lost": In(1),
             "pixels": Out(stream.Signature(Beat(pixel_bytes))),
             "weights": Out(stream.Signature(Beat(weight_bytes))),
             "results": In(stream.Signature(8 * result_bytes)), "bus": Out(AxiLite())})
@@ -167,6 +169,10 @@ class Link(wiring.Component):
                 with m.Elif(((receiver.kind == Kind.READ) | (receiver.kind == Kind.WRITE))
                             & (receiver.length == ACCESS.size)):
                     m.next = "ACCESS"
+                    with m.If(receiver.address[ADDRESS_BITS:].any()):
+                        m.d.sync += [done.eq(asked), status.eq(Status.REFUSED),
+                                     replier.value.eq(0)]
+                        m.next = "REPLY"
                 with m.Else():
                     refuse(Status.LENGTH)
             with m.State("RESET"):
@@ -190,3 +196,5 @@ class Link(wiring.Component):
             with m.State("WAIT"):
                 with m.If(~replier.busy):
                     m.next = "IDLE"
+        with m.If(self.lost):   # both sides of a crossing may no longer agree
+            m.d.sync += opened.eq(0)

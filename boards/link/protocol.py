@@ -13,9 +13,9 @@ import zlib
 from dataclasses import dataclass
 from enum import IntEnum
 
-__all__ = ["BEAT_COUNT_BITS", "CRC_BYTES", "END", "ESC", "ESC_END", "ESC_ESC", "REPLY", "REQUEST",
-           "VERSION", "Damaged", "Flag", "Kind", "Reply", "Status", "packet", "reply",
-           "request", "segment"]
+__all__ = ["ACCESS", "ANSWERED", "BEAT_COUNT_BITS", "CRC_BYTES", "END", "ESC", "ESC_END", "ESC_ESC",
+           "REPLY", "REQUEST", "SEGMENT", "VALUE", "VERSION", "Damaged", "Flag", "Kind", "Reply",
+           "Status", "packet", "reply", "request", "segment"]
 
 VERSION = 1     # of this protocol, the answer to OPEN
 END, ESC, ESC_END, ESC_ESC = 0xC0, 0xDB, 0xDC, 0xDD
@@ -39,14 +39,14 @@ class Kind(IntEnum):
 
 
 class Status(IntEnum):
-    """What became of a request; but for `OK` and `REFUSED`, nothing was done."""
+    """What became of a request; but for `OK` and `REFUSED`, it was not done."""
 
     OK = 0
     REFUSED = 1     # there is no such register, or it is read-only
     NUMBER = 2      # neither the number of the last request nor the next one
     ROOM = 3        # more bytes than there is room for
     LENGTH = 4      # not the payload that the kind has
-    SILENT = 5      # the engine's registers do not answer
+    SILENT = 5      # the engine's registers do not answer: a write may be done yet
 
 
 class Flag(IntEnum):
@@ -109,6 +109,8 @@ def reply(content):
         raise Damaged(f"a reply must have {length} bytes of payload, not {len(payload)}")
     if not code & ANSWERED:
         raise Damaged("a reply must come from a board, not from the host: is the line looped back?")
+    if code & 7 not in list(Status):
+        raise Damaged(f"a reply must have a status from 0 to {max(Status)}, not {code & 7}")
     return Reply(number, Kind(code >> 4 & 3), Status(code & 7), room, damaged, payload)
 
 

@@ -34,7 +34,7 @@ class Port:
         What happens on the line.
     """
 
-    in_waiting = 0
+    in_waiting, timeout = 0, 1
 
     def __init__(self, emulation, faults=None):
         self._emulation, self._faults = emulation, faults

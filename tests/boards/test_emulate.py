@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import termios
 import threading
 
 import numpy as np
@@ -73,7 +75,12 @@ def host(name, *arguments, folder, wait=True):
 def test_a_picture_through_the_tool(emulated, tmp_path):
     """The command as a user calls it finds the manifest by the digest that the board tells."""
     design, emulation = emulated
-    (tmp_path / "build").symlink_to(design.path.parent)
+    (tmp_path / "build" / "it").mkdir(parents=True)
+    for file in design.path.parent.iterdir():
+        shutil.copy(file, tmp_path / "build" / "it")
+    for name, text in (("a.board.json", f'{{"digest": "{design.manifest.digest}"}}'),
+                       ("b.json", '{"digest": null}'), ("c.json", "no JSON")):
+        (tmp_path / "build" / name).write_text(text)
     pixels = picture(1)
     Image.fromarray(pixels[0]).save(tmp_path / "small.png")
     with served(emulation) as name:
@@ -169,9 +176,56 @@ def test_an_unplugged_adapter(emulated, tmp_path):
     assert not (tmp_path / "big.png").exists()
 
 
+@pytest.mark.parametrize("say", [b"$GPGGA,123519,4807.038,N\r\n", b"\xc0\x00\xc0"])
+def test_a_port_that_talks_all_the_time(say):
+    """Something else is at it."""
+    stop = threading.Event()
+
+    def talk(side):
+        while not stop.wait(0.02):
+            with contextlib.suppress(BlockingIOError):
+                os.write(side, say)
+    with terminal(None) as (side, name), connect(name) as port:
+        thread = threading.Thread(target=talk, args=(side,))
+        thread.start()
+        with pytest.raises(RuntimeError, match="talks all the time"):
+            Session(port)
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("call", ["write", "flush", "read", "in_waiting"])
+def test_every_use_of_a_port_can_be_the_one_that_finds_it_gone(call):
+    class Gone:
+        timeout = 1
+        in_waiting = property(lambda self: self._use("in_waiting", 1))
+
+        def __init__(self):
+            self.answers = [b"", b"\xc0"]
+
+        def write(self, line):
+            return self._use("write", len(line))
+
+        def flush(self):
+            return self._use("flush", None)
+
+        def read(self, size):
+            return self._use("read", self.answers.pop(0) if self.answers else b"")
+
+        @staticmethod
+        def _use(name, result):
+            if name == call:
+                raise termios.error(5, "Input/output error") if name == "flush" else OSError(5)
+            return result
+    with pytest.raises(RuntimeError, match="the port is gone"):
+        Session(Gone())
+
+
 @pytest.mark.parametrize("arguments, code, message", [
     (["--port", "/dev/nothing"], 2, "port must be one that exists"),
-    (["--port", "PORT", "--timeout", "0"], 2, "timeout must be positive, not 0"),
+    (["--port", "PORT", "--timeout", "0"], 2, "timeout must be positive, and at most 3600 s"),
+    (["--port", "PORT", "--timeout", "inf"], 2, "timeout must be positive, and at most 3600 s"),
+    (["--port", "PORT", "--manifest", "README"], 2, "manifest must be one that hw.gen wrote"),
     (["--port", "PORT", "--baud", "-1"], 2, "baud must be a rate of"),
     (["--port", "PORT", "--timeout", "0.02"], 1, "the board is silent"),
     (["--port", "README"], 2, "port must be a serial port that no other program uses"),

@@ -12,8 +12,8 @@ from boards.link import protocol
 from boards.link.link import Link
 from boards.link.protocol import ACCESS, END, ESC, VALUE, Damaged, Kind, Status
 from boards.link.uart import divisor
-from boards.session import IDENTITY, Session
-from hw.engine.registers import REGISTERS
+from boards.session import Session
+from hw.engine.registers import IDENTITY, REGISTERS
 
 SIDE = 16
 RING = 512          # bytes, of an iCE40
@@ -85,8 +85,8 @@ def test_registers(host):
         host.good(Kind.WRITE, ACCESS.pack(ADDRESS["height"], value))
     assert host.register("height") == SIDE - 1      # the other one is too large
     assert host.register("status") >> 8
-    for kind, name in ((Kind.READ, None), (Kind.WRITE, None), (Kind.WRITE, "identity")):
-        address = ADDRESS[name] if name else 0x3C
+    for kind, address in ((Kind.READ, 0x3C), (Kind.WRITE, 0x3C), (Kind.WRITE, ADDRESS["identity"]),
+                          (Kind.READ, 0x40), (Kind.WRITE, 0x50), (Kind.READ, 0xC8)):
         assert host.send(kind, ACCESS.pack(address, 1)).status == Status.REFUSED
 
 
@@ -210,8 +210,9 @@ def test_an_engine_slower_than_the_link(tmp_path, model_cache):
         np.testing.assert_array_equal(codes, design.expected_codes(frame))
 
 
-def test_an_engine_that_does_not_answer_does_not_stop_the_link():
-    """Its clock stands still; the link says so, and answers what does not need the engine."""
+@pytest.fixture
+def alone():
+    """Function that runs `host(ctx, link, ask)` with a link whose engine has no clock."""
     link = Link(pixel_bytes=1, result_bytes=1, weight_bytes=0, divisor=DIVISOR, depth=16)
     m = Module()
     m.submodules.link = link
@@ -234,20 +235,43 @@ def test_an_engine_that_does_not_answer_does_not_stop_the_link():
                 await ctx.delay((DIVISOR if n else DIVISOR / 2) * CYCLE)
                 byte |= ctx.get(link.tx) << n
             line.append(byte >> 1 & 0xFF)
-        return protocol.reply(bytes(line[1:-1]))
+        return protocol.reply(bytes(line[1:-1])).status
 
-    async def testbench(ctx):
-        ctx.set(link.rx, 1)
-        await ctx.delay(10 * CYCLE)
-        assert (await ask(ctx, 1, Kind.STREAM)).status == Status.NUMBER     # not open
-        assert (await ask(ctx, 2, Kind.OPEN)).status == Status.OK
-        assert (await ask(ctx, 3, Kind.STREAM)).status == Status.OK
-        assert (await ask(ctx, 4, Kind.READ, ACCESS.pack(0, 0))).status == Status.SILENT
-        assert (await ask(ctx, 4, Kind.STREAM)).status == Status.NUMBER
-        assert (await ask(ctx, 5, Kind.OPEN)).status == Status.OK
-        assert (await ask(ctx, 6, Kind.STREAM)).status == Status.OK
-    simulator.add_testbench(testbench)
-    simulator.run()
+    def run(host):
+        async def testbench(ctx):
+            ctx.set(link.rx, 1)
+            await ctx.delay(10 * CYCLE)
+            await host(ctx, link, ask)
+        simulator.add_testbench(testbench)
+        simulator.run()
+    return run
+
+
+def test_an_engine_that_does_not_answer_does_not_stop_the_link(alone):
+    """The link says so, and answers what does not need the engine."""
+    async def host(ctx, link, ask):
+        assert await ask(ctx, 1, Kind.STREAM) == Status.NUMBER      # not open
+        assert await ask(ctx, 2, Kind.OPEN) == Status.OK
+        assert await ask(ctx, 3, Kind.STREAM) == Status.OK
+        assert await ask(ctx, 4, Kind.READ, ACCESS.pack(0, 0)) == Status.SILENT
+        assert await ask(ctx, 4, Kind.STREAM) == Status.NUMBER
+        assert await ask(ctx, 5, Kind.OPEN) == Status.OK
+        assert await ask(ctx, 6, Kind.STREAM) == Status.OK
+    alone(host)
+
+
+def test_an_engine_that_was_reset_by_its_pll_has_to_be_opened_again(alone):
+    """Or the two sides of a crossing could differ in what they think is on its way."""
+    async def host(ctx, link, ask):
+        assert await ask(ctx, 1, Kind.OPEN) == Status.OK
+        assert await ask(ctx, 2, Kind.STREAM) == Status.OK
+        ctx.set(link.lost, 1)
+        await ctx.delay(3 * CYCLE)
+        ctx.set(link.lost, 0)
+        assert await ask(ctx, 3, Kind.STREAM) == Status.NUMBER
+        assert await ask(ctx, 4, Kind.OPEN) == Status.OK
+        assert await ask(ctx, 5, Kind.STREAM) == Status.OK
+    alone(host)
 
 
 def test_packets_round_trip():
@@ -268,6 +292,7 @@ def test_what_the_host_does_not_take_for_a_reply():
             (protocol.packet(protocol.REPLY.pack(1, 3, 0x80, 5, 6))[1:-1], "1 bytes of payload"),
             (protocol.packet(b"abc")[1:-1], "at least"),
             (protocol.request(1, Kind.STREAM, bytes(9))[1:-1], "bytes of payload, not"),
+            (protocol.packet(protocol.REPLY.pack(0, 3, 0x87, 5, 6))[1:-1], "status from 0 to 5"),
             (protocol.packet(protocol.REPLY.pack(0, 3, 3, 5, 6))[1:-1], "looped back")):
         with pytest.raises(Damaged, match=message):
             protocol.reply(content)

@@ -76,3 +76,10 @@ def test_too_slow(target, limit):
 def test_exact():
     """A reference that does not divide: no rounding on the way."""
     assert plan("ecp5", 100 * MHZ, 133.4 * MHZ).frequency == Fraction(400 * MHZ, 3)
+
+
+@pytest.mark.parametrize("limit", [0, -1e6, float("inf"), float("nan")])
+@pytest.mark.parametrize("target", ["ecp5", "ice40"])
+def test_limits_that_are_none(target, limit):
+    with pytest.raises(ValueError, match="clock must be positive, not"):
+        plan(target, 25_000_000, limit)
