@@ -54,6 +54,7 @@ def routed(design, folder):
     copied(design, folder)
     synthesise(folder, files.verilog, top, family)
     tool(folder, *PLACE, "--json", "netlist.json", "--write", "routed.json")
+    _join(folder)
     restored(folder, "routed.json", files.verilog, top)
     return Design(folder / design.path.name)
 
@@ -83,6 +84,23 @@ def restored(folder, routed, verilog, top):
          f"read_json complete.json; write_verilog -noattr {verilog}")
     for model in sorted(MODELS.glob("*.v")):
         (folder / model.name).write_bytes(model.read_bytes())
+
+
+def _join(folder):
+    """Connect outputs that share a net: nextpnr leaves open all but one of them."""
+    source, netlist = (json.loads((folder / name).read_text())
+                       for name in ("netlist.json", "routed.json"))
+    module, = netlist["modules"].values()
+    used = {bit for cell in module["cells"].values() for bits in cell["connections"].values()
+            for bit in bits}
+    meant, = (found["ports"] for found in source["modules"].values()
+              if "top" in found["attributes"])
+    outputs = [(meant[name]["bits"], port["bits"]) for name, port in module["ports"].items()
+               if port["direction"] == "output"]
+    nets = {net: bit for pair in outputs for net, bit in zip(*pair, strict=True) if bit in used}
+    for before, after in outputs:
+        after[:] = [nets.get(net, bit) for net, bit in zip(before, after)]    # or constants
+    (folder / "routed.json").write_text(json.dumps(netlist))
 
 
 def _complete(name, cell):
