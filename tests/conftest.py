@@ -1,5 +1,7 @@
 """Fixtures for all tests."""
 
+import shutil
+
 import pytest
 
 from hw.options import Options
@@ -20,3 +22,10 @@ def generate(tmp_path):
     def make(**options):
         return Design.generate(Options(**options), tmp_path)
     return make
+
+
+@pytest.fixture
+def icarus():
+    """Skips the test where Icarus Verilog is not installed."""
+    if shutil.which("iverilog") is None:
+        pytest.skip("Icarus Verilog is not installed")

@@ -53,6 +53,7 @@ class Divider(Elaboratable):
         return m
 
 
+@pytest.mark.usefixtures("icarus")
 @pytest.mark.parametrize("name", ("icebreaker", "hx8k-breakout", "ulx3s-25f"))
 def test_engine_clock(name, tmp_path):
     board = find(name)

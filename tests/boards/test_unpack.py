@@ -24,6 +24,7 @@ def changed(folder, section, line, column):
     (folder / "found.asc").write_text(text.replace("\n".join([head, *rows]), "\n".join(after)))
 
 
+@pytest.mark.usefixtures("icarus")
 @pytest.mark.skipif(shutil.which("icebox_vlog") is None, reason="icebox_vlog is not on the PATH: "
                     "Project IceStorm (Debian: fpga-icestorm) is not installed")
 @pytest.mark.parametrize("device, parts, change", (

@@ -52,6 +52,7 @@ def test_target(generate, tmp_path):
         routed(generate(**LAYER | {"target": "ice40"}), tmp_path)
 
 
+@pytest.mark.usefixtures("icarus")
 @pytest.mark.parametrize("cell, clock, parameters", (
     ("TRELLIS_COMB", "WCK", 'MODE="RAMW"'), ("TRELLIS_COMB", "WCK", 'CCU2_INJECT1="x"'),
     ("TRELLIS_COMB", "WCK", 'WREMUX="INV"'), ("TRELLIS_COMB", "WCK", 'MUX="FXA"'),
