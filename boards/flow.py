@@ -5,14 +5,13 @@ import re
 from dataclasses import dataclass
 
 from hw.manifest import DeviceFigures
-from sim.synthesis import tool
+from sim.synthesis import ABC9, tool
 
 __all__ = ["Routed", "implement"]
 
 PATIENCE = 1800     # seconds for placement and routing: the router may take for ever
-# Yosys takes a wire of an ECP5 for 0.3 ns, but a routed one is nearer to 1 ns
 MAPPING = {"synth_opts": "-abc9 -run :map_luts",
-           "script_after_synth": "abc9 -W 1000; clean; synth_ecp5 -abc9 -top top -run map_cells:"}
+           "script_after_synth": f"{ABC9}; synth_ecp5 -abc9 -top top -run map_cells:"}
 SERIES = {"iCE40UP5K": "u", "iCE40HX8K": "hx", "iCE40LP8K": "lp"}   # as Yosys calls them
 LARGE = 50_000      # LUTs of a device on which the default router may take half an hour
 CELLS = {

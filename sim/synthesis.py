@@ -9,13 +9,14 @@ from pathlib import Path
 
 from .design import Design
 
-__all__ = ["copied", "models", "netlist", "synthesise", "tool"]
+__all__ = ["ABC9", "copied", "models", "netlist", "synthesise", "tool"]
 
 TOOLS = Path(sys.executable).parent     # pip puts programs beside the interpreter
 # nextpnr-ice40 gives a pad to each port, and a package has too few, but for the clock
 PORTS = {"ecp5": "", "ice40": "delete -port w:* w:*clk %d;"}
 # Yosys takes a wire of an ECP5 for 0.3 ns, but a routed one is nearer to 1 ns
-MAPPING = {"ecp5": "{synth} -run :map_luts; abc9 -W 1000; clean; {synth} -run map_cells:check",
+ABC9 = "abc9 -W 1000; clean"
+MAPPING = {"ecp5": f"{{synth}} -run :map_luts; {ABC9}; {{synth}} -run map_cells:check",
            "ice40": "{synth} -run :check"}
 # simulation models of cells, in Yosys' share folder; Polyphase has models of the others
 MODELS = {"ecp5": ("lattice/common_sim.vh", "lattice/ccu2c_sim.vh"),

@@ -122,21 +122,17 @@ class Link(wiring.Component):
         asked = Cat(receiver.number, receiver.kind)
         done = Signal.like(asked)       # what was done last, to be told again
         opened, refusal, waited = Signal(), Signal(Status), Signal(range(PATIENCE + 1))
-        damaged, status = Signal(16), Signal(Status)
+        status = Signal(Status)
         streams = (done[8:] == Kind.STREAM) & (refusal == Status.OK)
-        m.d.comb += [
-            replier.streams.eq(streams), replier.header.room.eq(input_ring.room),
-            replier.header.damaged.eq(damaged), replier.header.number.eq(receiver.number),
-            replier.header.code.eq(Cat(Mux(refusal == Status.OK, status, refusal),
-                                       Const(0, 1), receiver.kind[:2], Const(ANSWERED >> 6, 2))),
-            accesses.p.address.eq(receiver.address), accesses.p.data.eq(receiver.data),
-            accesses.p.write.eq(receiver.kind == Kind.WRITE), input_ring.drop.eq(receiver.begin)]
+        self._header(m, receiver, replier.header, Mux(refusal == Status.OK, status, refusal))
         with m.If(streams):
             m.d.comb += replier.header.length.eq(output_ring.count)
         with m.Elif(refusal == Status.OK):
             m.d.comb += replier.header.length.eq(VALUE.size)
-        with m.If(receiver.damaged):
-            m.d.sync += damaged.eq(damaged + 1)
+        m.d.comb += [
+            replier.streams.eq(streams), replier.header.room.eq(input_ring.room),
+            accesses.p.address.eq(receiver.address), accesses.p.data.eq(receiver.data),
+            accesses.p.write.eq(receiver.kind == Kind.WRITE), input_ring.drop.eq(receiver.begin)]
         m.d.sync += self.reset.eq(0)
 
         def refuse(why):
@@ -198,3 +194,13 @@ class Link(wiring.Component):
                     m.next = "IDLE"
         with m.If(self.lost):   # both sides of a crossing may no longer agree
             m.d.sync += opened.eq(0)
+
+    @staticmethod
+    def _header(m, receiver, header, status):
+        """What every reply has."""
+        damaged = Signal(16)
+        with m.If(receiver.damaged):
+            m.d.sync += damaged.eq(damaged + 1)
+        m.d.comb += [
+            header.damaged.eq(damaged), header.number.eq(receiver.number),
+            header.code.eq(Cat(status, Const(0, 1), receiver.kind[:2], Const(ANSWERED >> 6, 2)))]
