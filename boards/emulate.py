@@ -3,6 +3,7 @@
 import contextlib
 import os
 import select
+import signal
 import tempfile
 import tty
 from pathlib import Path
@@ -37,19 +38,21 @@ def emulate(options, board: Annotated[str, typer.Argument(
             waves: Annotated[Path | None, typer.Option(
                 help="VCD file with everything that happens")] = None):
     """Run a board in the simulator, until Ctrl-C; `boards.host` talks to it as to a real one."""
+    for number in (signal.SIGINT, signal.SIGTERM):      # of which a shell may have one ignored
+        signal.signal(number, signal.default_int_handler)
     board = find(board)
     options = board.options(options)
     console = Console(highlight=False, emoji=False, soft_wrap=True)
     design = Design.generate(options, output or Path(f"{board.folder(options)}-emulated"))
-    with tempfile.TemporaryDirectory() as folder, terminal(port) as (side, name):
+    with (contextlib.suppress(KeyboardInterrupt), tempfile.TemporaryDirectory() as folder,
+          terminal(port) as (side, name)):
         console.print("compiling the Verilog", markup=False)
         emulation = Emulation(board, design, Path(folder), waves=waves,
                               baud=board.baud if baud is None else baud,
                               clock=None if clock is None else clock * 1e6)
         console.print(f"{board.title} with {design.manifest.name} at port {port or name}, "
                       f"engine at {emulation.clock / 1e6:g} MHz", markup=False)
-        with contextlib.suppress(KeyboardInterrupt):
-            serve(emulation, side)
+        serve(emulation, side)
 
 
 @contextlib.contextmanager
@@ -64,6 +67,7 @@ def terminal(link):
         tty.setraw(host)        # which stays open, so that hosts may come and go
         os.set_blocking(side, False)
         if link:
+            link.parent.mkdir(parents=True, exist_ok=True)
             if link.is_symlink() and link.readlink().parent == Path(name).parent:
                 link.unlink()   # of an emulator that was killed
             link.symlink_to(name)

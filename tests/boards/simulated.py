@@ -1,15 +1,12 @@
 """Runs a testbench in Verilog on the models of the boards' cells."""
 
-import shutil
 import subprocess
 from pathlib import Path
-
-import pytest
 
 import boards
 from sim.toolchain import compile_cpp, runtime, verilator
 
-__all__ = ["SIMULATORS"]
+__all__ = ["MODELS", "in_icarus", "in_verilator"]
 
 MODELS = Path(boards.__file__).with_name("models")
 COMPILE = ("-std=c++20", "-fcoroutines", "-O1", "-pthread", "-w", "-DVM_COVERAGE=0", "-DVM_SC=0",
@@ -17,14 +14,14 @@ COMPILE = ("-std=c++20", "-fcoroutines", "-O1", "-pthread", "-w", "-DVM_COVERAGE
            "-DVM_TRACE_VCD=0")
 
 
-def icarus(folder, files, cache):
+def in_icarus(folder, files, cache):
     """What the module `bench` prints; `CalledProcessError` where it stops with an error."""
     subprocess.run(["iverilog", "-g2012", "-s", "bench", "-y", MODELS, "-o", folder / "bench.vvp",
                     *files], check=True, capture_output=True, text=True)
     return _run(["vvp", folder / "bench.vvp"])
 
 
-def verilated(folder, files, cache):
+def in_verilator(folder, files, cache):
     """Likewise."""
     verilator("--cc", "--exe", "--main", "--timing", "--no-sched-zero-delay", "-O3",
               "--quiet-stats", "-Wno-fatal", "--timescale", "1ps/1ps", "--prefix", "Vbench",
@@ -41,8 +38,3 @@ def verilated(folder, files, cache):
 
 def _run(command):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-SIMULATORS = [pytest.param(icarus, id="icarus", marks=pytest.mark.skipif(
-    shutil.which("iverilog") is None, reason="Icarus Verilog is not installed")),
-    pytest.param(verilated, id="verilator")]

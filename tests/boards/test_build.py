@@ -43,6 +43,8 @@ def test_build(command, tmp_path, capsys):
         found["clock"]["engine"])
     used, capacity = found["resources"], BOARDS["icebreaker"].capacity
     assert 0 < used["luts"] <= capacity.luts and used["multipliers"] == 2
+    assert used["luts"] == pytest.approx(
+        manifest.figures.device.luts + fit.LINK["ice40"].luts, rel=0.15)
     assert found["frames_per_second"]["link"] == 1_000_000 / 10 / (4 * 4 + 8 * 8)
     assert {"icebreaker-enlarge.bin", manifest.files.verilog, manifest.files.tensors} <= {
         file.name for file in out.iterdir()}

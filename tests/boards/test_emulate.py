@@ -268,7 +268,7 @@ def test_the_emulator_as_a_command(tmp_path, model_cache):
         assert (code, errors) == (0, "")
         assert "6x6 to 12x12" in out
     finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        process.terminate()
+        process.communicate(timeout=60)
     assert process.returncode == 0
     assert not (tmp_path / "tty").exists()

@@ -1,10 +1,10 @@
-"""Models of the cells around an engine: in both simulators, and nothing that they do not model."""
+"""Models of the cells around an engine, and that they stop at what they do not model."""
 
 import re
 from subprocess import CalledProcessError
 
 import pytest
-from simulated import MODELS, SIMULATORS
+from simulated import MODELS, in_icarus, in_verilator
 from tiny import Tiny
 
 from boards.pll import plan
@@ -63,13 +63,13 @@ FIXED = {"EHXPLLL": {"FEEDBK_PATH": '"CLKOP"', "CLKOP_ENABLE": '"ENABLED"',
                      "CLKOS_ENABLE": '"ENABLED"'}}
 
 
-@pytest.fixture(params=SIMULATORS)
-def simulate(request, tmp_path, model_cache):
+@pytest.fixture
+def simulate(icarus, tmp_path, model_cache):
     """Function that runs testbenches, given as text and with files in front of it."""
-    def run(text, *files):
+    def run(text, *files, simulator=in_icarus):
         bench = tmp_path / "bench.v"
         bench.write_text(text)
-        return request.param(tmp_path, [bench, *files], model_cache)
+        return simulator(tmp_path, [bench, *files], model_cache)
     return run
 
 
@@ -83,8 +83,9 @@ def bench(cell, bad="1'b0", **change):
                              cell=CELLS[cell].format(parameters=parameters, bad=bad))
 
 
+@pytest.mark.parametrize("simulator", [in_icarus, in_verilator])
 @pytest.mark.parametrize("name", ["ulx3s-25f", "icebreaker", "hx8k-breakout"])
-def test_clocks(name, simulate, tmp_path):
+def test_clocks(name, simulator, simulate, tmp_path):
     """The clock as planned, reset while there is none, and a line through the buffers."""
     board = BOARDS[name]
     clock = plan(board.target, board.reference, 40e6)
@@ -93,7 +94,8 @@ def test_clocks(name, simulate, tmp_path):
     design = tmp_path / "top.v"
     design.write_text(initial_blocks(files["top.debug.v"]))
     text = simulate(BENCH.format(half=round(0.5e12 / board.reference),
-                                 clock=f"{platform.default_clk}_0__io"), design)
+                                 clock=f"{platform.default_clk}_0__io"), design,
+                    simulator=simulator)
     period, = (float(value) for value in re.findall(r"period ([\d.]+)", text))
     assert period == pytest.approx(1e12 / float(clock.frequency), rel=1e-4)
     released, = (float(value) for value in re.findall(r"released ([\d.]+)", text))
