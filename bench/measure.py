@@ -69,8 +69,7 @@ def measure(design, frames, *, expected=None, progress=None):
         expected = [design.expected_codes(frames[0])]
     loadable = design.manifest.weights is not None
     height, width = frames[0].shape[1:]
-    beats, first, last = (np.concatenate(part) for part in
-                          zip(*map(design.input_beats, frames)))
+    beats, first, last = design.stream_beats(frames)
     count = design.output_beat_count(height, width)
     total = count * len(frames)
     if progress is not None:

@@ -9,11 +9,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from hw.export import describe, generate, make_program, write_whole
+from hw.export import generate, make_program, write_whole
 from hw.options import application, run
+from hw.resources import device_figures
+from sim.progress import telling
 
 from . import fit
 from .flow import implement
@@ -46,12 +47,11 @@ def build(options, board: Annotated[str, typer.Argument(
     divisor(board.reference, baud)      # refuses what the clock can't make
     if program:
         _loader(board)
-    fit.check(board, options, describe(make_program(options), options).figures.device)
+    fit.check(board, options, device_figures(make_program(options), board.target))
     directory = output or board.folder(options)
     console = Console(highlight=False, emoji=False)
-    with tempfile.TemporaryDirectory() as scratch, _Progress() as tell:
+    with tempfile.TemporaryDirectory() as scratch, telling("engine") as tell:
         engine, tools = Path(scratch) / "engine", Path(scratch) / "tools"
-        tell("engine")
         manifest = generate(options, engine)
         verilog = (engine / manifest.files.verilog).read_text()
         clock, routed = _implement(board, manifest, verilog, baud, tools, seed, tell)
@@ -65,22 +65,6 @@ def build(options, board: Annotated[str, typer.Argument(
     console.print(f"{directory / bitstream}", soft_wrap=True, markup=False)
     if program:
         _program(board, directory / bitstream)
-
-
-class _Progress:
-    """A line on standard error that tells what is going on."""
-
-    def __enter__(self):
-        console = Console(stderr=True)
-        self._display = Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
-            console=console, disable=not console.is_terminal, transient=True)
-        self._display.start()
-        task = self._display.add_task("")
-        return lambda text: self._display.update(task, description=text)
-
-    def __exit__(self, *_):
-        self._display.stop()
 
 
 def _implement(board, manifest, verilog, baud, folder, seed, tell):

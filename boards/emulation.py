@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sim.toolchain import cache_folder
-from sim.verilator import library
+from sim.verilator import library, load
 
 from .link.uart import divisor
 from .pll import plan
@@ -22,6 +22,9 @@ BROKEN = 1 << 8         # marks a byte without stop bit
 PICOSECONDS = 10**12
 MULTIPLE = 2            # of the engine's clock to the reference, by default
 ROOM = 1 << 16          # bytes of one call
+_POINTER, _INTEGER = ctypes.c_void_p, ctypes.c_int64
+FUNCTIONS = {"run": (ctypes.c_int, [_POINTER, _INTEGER, _POINTER, _INTEGER, _POINTER, _INTEGER,
+                                    _POINTER, _POINTER])}
 
 
 class Simulation:
@@ -51,11 +54,12 @@ class Simulation:
             cache=cache_folder(cache), define=lambda ports: _pins(ports) | {
                 "HALF_PERIOD": round(PICOSECONDS / board.reference / 2),
                 "DIVISOR": divisor(board.reference, baud)})
-        self._library = _load(path)
+        self._library = load(path, FUNCTIONS)
         self._simulation = self._library.create(os.fsencode(waves or ""))
         # also at the end of the process, or the waves would lack their end
         self.close = weakref.finalize(self, self._library.destroy, self._simulation)
         self._check(0)
+        self._found = np.empty(ROOM, np.uint16)
 
     @property
     def cycle(self):
@@ -78,12 +82,12 @@ class Simulation:
         (int, list of int)
             How many of the bytes went, and the board's own.
         """
-        out, room = np.ascontiguousarray(line, np.uint16), np.empty(ROOM, np.uint16)
+        out, found = np.ascontiguousarray(line, np.uint16), self._found
         sent, received = ctypes.c_int64(), ctypes.c_int64()
         self._check(self._library.run(
-            self._simulation, cycles, out.ctypes.data, len(out), room.ctypes.data, ROOM,
+            self._simulation, cycles, out.ctypes.data, len(out), found.ctypes.data, ROOM,
             ctypes.byref(sent), ctypes.byref(received)))
-        return sent.value, room[:received.value].tolist()
+        return sent.value, found[:received.value].tolist()
 
     def _check(self, status):
         complaint = self._library.message(self._simulation).decode()
@@ -146,16 +150,3 @@ def _pins(ports):
     for macro, part in (("CLOCK", "clk"), ("RX", "rx"), ("TX", "tx")):
         [found[macro]] = [name for name in ports if part in name]
     return found
-
-
-def _load(path):
-    loaded = ctypes.CDLL(str(path), mode=os.RTLD_LOCAL | os.RTLD_NOW)
-    pointer, integer = ctypes.c_void_p, ctypes.c_int64
-    for name, result, arguments in (
-            ("create", pointer, [ctypes.c_char_p]), ("destroy", None, [pointer]),
-            ("message", ctypes.c_char_p, [pointer]), ("cycle", integer, [pointer]),
-            ("run", ctypes.c_int, [pointer, integer, pointer, integer, pointer, integer,
-                                   pointer, pointer])):
-        function = getattr(loaded, name)
-        function.restype, function.argtypes = result, arguments
-    return loaded

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 from hw.manifest import DeviceFigures
-from sim.synthesis import ABC9, tool
+from sim.synthesis import ABC9, tool, used
 
 __all__ = ["Routed", "implement"]
 
@@ -14,12 +14,6 @@ MAPPING = {"synth_opts": "-abc9 -run :map_luts",
            "script_after_synth": f"{ABC9}; synth_ecp5 -abc9 -top top -run map_cells:"}
 SERIES = {"iCE40UP5K": "u", "iCE40HX8K": "hx", "iCE40LP8K": "lp"}   # as Yosys calls them
 LARGE = 50_000      # LUTs of a device on which the default router may take half an hour
-CELLS = {
-    "ecp5": {"luts": "TRELLIS_COMB", "multipliers": "MULT18X18D", "block_rams": "DP16KD",
-             "single_port_rams": None},
-    "ice40": {"luts": "ICESTORM_LC", "multipliers": "ICESTORM_DSP",
-              "block_rams": "ICESTORM_RAM", "single_port_rams": "ICESTORM_SPRAM"},
-}
 STEPS = {"yosys": "synthesis", "nextpnr-ecp5": "placement and routing",
          "nextpnr-ice40": "placement and routing", "ecppack": "bitstream", "icepack": "bitstream"}
 
@@ -78,7 +72,8 @@ def implement(board, top, folder, *, seed, tell):
             _run(board, folder, program, arguments)
     report = json.loads((folder / "report.json").read_text())
     suffix = "bit" if board.ecp5 else "bin"
-    return Routed(*_clocks(report), _used(board, report), (folder / f"top.{suffix}").read_bytes())
+    resources = DeviceFigures(**used(report, board.target, DeviceFigures.model_fields))
+    return Routed(*_clocks(report), resources, (folder / f"top.{suffix}").read_bytes())
 
 
 def _overrides(board, seed):
@@ -111,10 +106,3 @@ def _clocks(report):
         raise RuntimeError(f"nextpnr must report the clocks of engine and link, not only "
                            f"{', '.join(report['fmax'])}")
     return min(found[True]), min(found[False])
-
-
-def _used(board, report):
-    """The report has no line for cells that the device lacks."""
-    counts = report["utilization"]
-    return DeviceFigures(**{name: counts[cell]["used"] if cell in counts else 0
-                            for name, cell in CELLS[board.target].items()})

@@ -140,14 +140,14 @@ def upscale(session, design, pixels, tell=lambda *_: None, *, check=False):
         If the board falls silent or has seen an error, or if a pixel differs from golden.
     """
     manifest, (height, width) = design.manifest, pixels.shape[1:]
-    registers = {register.name: register.address for register in manifest.registers}
+    registers = design.addresses
     frames = frames_of(design, pixels)
     if manifest.weights:
         tell("loading weights")
         session.load(design.weight_beats())
     session.write(registers["height"], height)
     session.write(registers["width"], width)
-    beats = [np.concatenate(part) for part in zip(*map(design.input_beats, frames))]
+    beats = design.stream_beats(frames)
     size = design.output_beat_count(height, width) * manifest.output.bits // 8
     total, begin = size * len(frames), time.perf_counter()
     data = session.stream(*beats, total, progress=lambda done: tell("streaming", done, total))
@@ -160,8 +160,8 @@ def upscale(session, design, pixels, tell=lambda *_: None, *, check=False):
         raise RuntimeError(f"the engine must have made {len(frames)} frames without an error, not "
                            f"{done}, with {', '.join(errors) or 'none'}")
     cycles = session.read(registers["cycles"])
-    outputs = [design.output_codes(np.frombuffer(part, np.uint8), height, width)
-               for part in (data[n * size:(n + 1) * size] for n in range(len(frames)))]
+    outputs = [design.output_codes(part, height, width)
+               for part in np.split(np.frombuffer(data, np.uint8), len(frames))]
     if check:
         tell("comparing with golden")
         compare(design, frames, outputs)

@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from hw.engine.registers import IDENTITY
+from hw.engine.registers import IDENTITY, REGISTERS
 
 from .link.protocol import (
     ACCESS,
@@ -68,7 +68,7 @@ class Session:
         if version != VERSION:
             raise RuntimeError(f"the board must have version {VERSION} of the link, not {version}: "
                                "build its bitstream with this Polyphase")
-        if self.read(0) != IDENTITY:
+        if self.read(REGISTERS["identity"][0]) != IDENTITY:
             raise RuntimeError("the board must have an engine of Polyphase")
 
     def read(self, address):

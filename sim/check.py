@@ -41,7 +41,7 @@ def check(design, *, stalls, seed, frames=2, density=1.0, cache=None):
     largest, info = design.frame, design.manifest
     smaller = (int(rng.integers(largest.smallest_height, largest.height + 1)),
                int(rng.integers(largest.smallest_width, largest.width + 1)))
-    registers = {r.name: r.address for r in info.registers}
+    registers = design.addresses
     values = cycles = 0
     with CompiledModel(design.verilog, top=info.name, weights=info.weights is not None,
                        cache=cache) as model:
@@ -63,7 +63,7 @@ def check(design, *, stalls, seed, frames=2, density=1.0, cache=None):
 
 def _check_frames(design, model, codes, rng, stalls):
     height, width = codes[0].shape[1:]
-    beats, first, last = (np.concatenate(part) for part in zip(*map(design.input_beats, codes)))
+    beats, first, last = design.stream_beats(codes)
     count = design.output_beat_count(height, width)
     gaps = np.array(input_gaps(rng, len(beats))) if stalls in ("in", "both") else None
     ready = (np.array(output_pattern(rng, design.manifest.figures.latency))

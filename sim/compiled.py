@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .toolchain import cache_folder
-from .verilator import library
+from .verilator import library, load
 
 __all__ = ["CompiledModel", "Result"]
 
@@ -20,7 +20,6 @@ MORE, DONE, TIMED_OUT = range(3)
 
 # A chunk is as many cycles as take about this long, so that Ctrl-C and progress are prompt.
 CHUNK_SECONDS = 0.2
-
 
 HARNESS = Path(__file__).with_name("harness.cpp")
 PORT_WIDTHS = {
@@ -47,6 +46,17 @@ class _Sink(ctypes.Structure):
 class _Job(ctypes.Structure):
     _fields_ = [("pixels", _Source), ("weights", _Source), ("sink", _Sink),
                 ("timeout", ctypes.c_int64), ("silence", ctypes.c_int64)]
+
+
+_POINTER, _WORD = ctypes.c_void_p, ctypes.c_uint32
+FUNCTIONS = {
+    "stalled": (ctypes.c_int, [_POINTER]),
+    "reset": (ctypes.c_int, [_POINTER, ctypes.c_int64]),
+    "idle": (ctypes.c_int, [_POINTER, ctypes.c_int64]),
+    "stream": (ctypes.c_int, [_POINTER, ctypes.POINTER(_Job), ctypes.c_int64]),
+    "write_register": (ctypes.c_int, [_POINTER, _WORD, _WORD, _WORD]),
+    "read_register": (ctypes.c_int, [_POINTER, _WORD, ctypes.POINTER(_WORD)]),
+}
 
 
 @dataclass(frozen=True)
@@ -101,7 +111,7 @@ class CompiledModel:
         path = library(Path(verilog), top=top, harness=HARNESS,
                        define=lambda ports: _macros(ports, top),
                        waves=waves is not None, cache=cache_folder(cache))
-        self._library = _load(path)
+        self._library = load(path, FUNCTIONS)
         widths = (ctypes.c_int32 * 4).in_dll(self._library, "widths")
         self.input_bytes, self.output_bytes, self.weight_bytes, self._address_bits = widths
         if weights != bool(self.weight_bytes):
@@ -280,25 +290,6 @@ def _macros(ports: dict[str, int], top: str) -> dict[str, int]:
     return {"INPUT_BYTES": ports["s_axis_tdata"] // 8, "OUTPUT_BYTES": ports["m_axis_tdata"] // 8,
             "WEIGHT_BYTES": ports["s_axis_weights_tdata"] // 8 if weights else 0,
             "ADDRESS_BITS": ports["s_axi_awaddr"], "HAS_WEIGHTS": int(weights)}
-
-
-def _load(path: Path) -> ctypes.CDLL:
-    loaded = ctypes.CDLL(str(path), mode=os.RTLD_LOCAL | os.RTLD_NOW)
-    pointer, integer, word = ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint32
-    for name, result, arguments in (
-            ("create", pointer, [ctypes.c_char_p]),
-            ("destroy", None, [pointer]),
-            ("message", ctypes.c_char_p, [pointer]),
-            ("cycle", integer, [pointer]),
-            ("stalled", ctypes.c_int, [pointer]),
-            ("reset", ctypes.c_int, [pointer, integer]),
-            ("idle", ctypes.c_int, [pointer, integer]),
-            ("stream", ctypes.c_int, [pointer, ctypes.POINTER(_Job), integer]),
-            ("write_register", ctypes.c_int, [pointer, word, word, word]),
-            ("read_register", ctypes.c_int, [pointer, word, ctypes.POINTER(word)])):
-        function = getattr(loaded, name)
-        function.restype, function.argtypes = result, arguments
-    return loaded
 
 
 def _pointers(*arrays: np.ndarray) -> list[int]:

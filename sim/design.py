@@ -102,6 +102,15 @@ class Design:
         last[:, -1, -1] = True
         return (words.reshape(-1, lanes) & 0xFF).astype(np.uint8), first.ravel(), last.ravel()
 
+    def stream_beats(self, frames):
+        """Beats of frames, one after the other, as `input_beats`."""
+        return tuple(np.concatenate(part) for part in zip(*map(self.input_beats, frames)))
+
+    @property
+    def addresses(self):
+        """{register: its address}."""
+        return {register.name: register.address for register in self.manifest.registers}
+
     def output_beat_count(self, height, width):
         """Output beats of a frame of this input size."""
         rows, columns = self.output_size(height, width)

@@ -91,11 +91,11 @@ def upscale(design, pixels, tell):
                           weights=design.manifest.weights is not None)
     if design.manifest.weights is not None:
         model.load(design.weight_beats())
-    registers = {r.name: r.address for r in design.manifest.registers}
+    registers = design.addresses
     model.write(registers["height"], height)
     model.write(registers["width"], width)
     model.idle(4)
-    beats = [np.concatenate(part) for part in zip(*map(design.input_beats, frames))]
+    beats = design.stream_beats(frames)
     count = design.output_beat_count(height, width)
     begin, seconds = model.cycle, time.perf_counter()
     result = model.stream(*beats, expect=count * len(frames), progress=lambda _, done: tell(

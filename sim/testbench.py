@@ -70,7 +70,7 @@ class Bench:
         if manifest.weights:
             self._loader = Source(self._stream("s_axis_weights", "tdata tlast"))
             self._parts.append(self._loader)
-        self._addresses = {register.name: register.address for register in manifest.registers}
+        self._addresses = self._design.addresses
         self._constants = {"identity": IDENTITY, "digest": int(manifest.digest[:8], 16),
                            "height": height, "width": width, "out_height": rows,
                            "out_width": columns}

@@ -1,5 +1,6 @@
 """Verilog and a harness in C++ as a shared library, and the lint of generated Verilog."""
 
+import ctypes
 import os
 import re
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from .toolchain import compile_cpp, digest, once, runtime, verilator, version
 
-__all__ = ["library", "lint"]
+__all__ = ["library", "lint", "load"]
 
 VERILATE = ("--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert",
             "--quiet-stats", "-Wno-fatal", "--prefix", "Vmodel")
@@ -70,6 +71,21 @@ def library(verilog: Path, *, top: str, harness: Path, define: Callable[[dict[st
         compile_cpp(flags, "-shared", "-s", *objects, *others, output=target)
 
     return once(cache / f"{top}-{key}.so", build)
+
+
+def load(path: Path, functions: dict[str, tuple]) -> ctypes.CDLL:
+    """A library, with (type of the result, types of the arguments) of each of its functions.
+
+    Those that every harness has are known: ``create``, ``destroy``, ``message`` and ``cycle``.
+    """
+    loaded = ctypes.CDLL(str(path), mode=os.RTLD_LOCAL | os.RTLD_NOW)
+    pointer = ctypes.c_void_p
+    common = {"create": (pointer, [ctypes.c_char_p]), "destroy": (None, [pointer]),
+              "message": (ctypes.c_char_p, [pointer]), "cycle": (ctypes.c_int64, [pointer])}
+    for name, (result, arguments) in (common | functions).items():
+        function = getattr(loaded, name)
+        function.restype, function.argtypes = result, arguments
+    return loaded
 
 
 def _units(folder: Path, harness: Path, defines: dict) -> list[Path]:

@@ -24,7 +24,14 @@ def generate(tmp_path):
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def icebox():
+    """Skips the test where Project IceStorm is not installed."""
+    if shutil.which("icebox_vlog") is None:
+        pytest.skip("icebox_vlog is not on the PATH: Project IceStorm (Debian: fpga-icestorm)")
+
+
+@pytest.fixture(scope="session")
 def icarus():
     """Skips the test where Icarus Verilog is not installed."""
     if shutil.which("iverilog") is None:

@@ -24,6 +24,15 @@ def board(name, folder, cache, *, baud, clock=None, **options):
     return design, Emulation(known, design, folder / "board", baud=baud, clock=clock, cache=cache)
 
 
+def check_frame(session, design, rng):
+    """Send a random frame of the largest size; the result must be that of golden."""
+    frame, size = design.random_frame(rng), (design.frame.height, design.frame.width)
+    count = design.output_beat_count(*size) * design.manifest.output.bits // 8
+    data = session.stream(*design.input_beats(frame), count)
+    codes = design.output_codes(np.frombuffer(data, np.uint8), *size)
+    np.testing.assert_array_equal(codes, design.expected_codes(frame))
+
+
 class Port:
     """What `Session` needs of a serial port; time passes on the board while it waits.
 

@@ -4,11 +4,10 @@ Of the ECP5, it is what nextpnr has routed.
 """
 
 import re
-import shutil
 
 import numpy as np
 import pytest
-from emulated import Port, board
+from emulated import Port, board, check_frame
 
 from boards.emulation import Simulation
 from boards.flow import implement
@@ -45,8 +44,8 @@ def built(request, tmp_path_factory, model_cache):
     name, folder = request.param, tmp_path_factory.mktemp("board")
     baud, clock, _ = BOARDS[name]
     known = find(name)
-    if not known.ecp5 and shutil.which("icebox_vlog") is None:
-        pytest.skip("icebox_vlog is not on the PATH: Project IceStorm (Debian: fpga-icestorm)")
+    if not known.ecp5:
+        request.getfixturevalue("icebox")
     design, emulation = board(name, folder, model_cache, baud=baud, clock=clock, **LAYER)
     top = BoardTop(known, design.manifest, design.verilog.read_text(),
                    plan(known.target, known.reference, clock), baud)
@@ -68,12 +67,8 @@ def conversation(design, simulation):
     """All bytes of the board while frames go through it, each of which must be that of golden."""
     port, rng = Recorded(simulation), np.random.default_rng(1)
     session = Session(port)
-    size = design.output_beat_count(SIDE, SIDE) * design.manifest.output.bits // 8
     for _ in range(3):
-        frame = design.random_frame(rng)
-        data = session.stream(*design.input_beats(frame), size)
-        codes = design.output_codes(np.frombuffer(data, np.uint8), SIDE, SIDE)
-        np.testing.assert_array_equal(codes, design.expected_codes(frame))
+        check_frame(session, design, rng)
     assert not any(session.troubles.values())
     return port.line
 

@@ -1,7 +1,6 @@
 """Clocks of a board as its bitstream makes them."""
 
 import os
-import shutil
 
 import pytest
 from amaranth.hdl import Cat, ClockDomain, Elaboratable, Module, Signal
@@ -55,10 +54,10 @@ class Divider(Elaboratable):
 
 @pytest.mark.usefixtures("icarus")
 @pytest.mark.parametrize("name", ("icebreaker", "hx8k-breakout", "ulx3s-25f"))
-def test_engine_clock(name, tmp_path):
+def test_engine_clock(name, request, tmp_path):
     board = find(name)
-    if not board.ecp5 and shutil.which("icebox_vlog") is None:
-        pytest.skip("icebox_vlog is not on the PATH: Project IceStorm (Debian: fpga-icestorm)")
+    if not board.ecp5:
+        request.getfixturevalue("icebox")
     clock = plan(board.target, board.reference, 47e6)
     implement(board, Divider(board, clock), tmp_path, seed=1, tell=lambda text: None)
     restore(board, tmp_path)

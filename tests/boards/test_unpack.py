@@ -1,7 +1,6 @@
 """What is in a bitstream of an iCE40 does what its source does, and what is changed is seen."""
 
 import re
-import shutil
 
 import pytest
 from unpack_bench import CYCLES, compared, routed
@@ -24,9 +23,7 @@ def changed(folder, section, line, column):
     (folder / "found.asc").write_text(text.replace("\n".join([head, *rows]), "\n".join(after)))
 
 
-@pytest.mark.usefixtures("icarus")
-@pytest.mark.skipif(shutil.which("icebox_vlog") is None, reason="icebox_vlog is not on the PATH: "
-                    "Project IceStorm (Debian: fpga-icestorm) is not installed")
+@pytest.mark.usefixtures("icarus", "icebox")
 @pytest.mark.parametrize("device, parts, change", (
     ("hx8k", HX8K, ("logic_tile", 0, 40)),      # of tables: what they give for low inputs
     ("up5k", UP5K, ("dsp0_tile", 1, 7))))       # of a multiplier: which registers are in use
