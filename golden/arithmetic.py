@@ -5,42 +5,17 @@ have the names, order and meaning of PyTorch, with one extension: ``padding`` is
 ``((top, bottom), (left, right))``, so that asymmetric padding can be expressed.
 """
 
-import operator
-
 import numpy as np
 
+from golden.checks import integer, magnitude, pair, tensor
+
 __all__ = ["conv2d", "conv_transpose2d", "pixel_shuffle", "sub_pixel_conv2d"]
-
-
-def _integer(field, value, minimum):
-    try:
-        result = operator.index(value)
-    except TypeError:
-        raise ValueError(f"{field} must be an integer, not {value!r}") from None
-    if result < minimum:
-        raise ValueError(f"{field} must be at least {minimum}, not {value!r}")
-    return result
-
-
-def _pair(field, value, minimum):
-    if np.ndim(value) != 1 or len(value) != 2:
-        raise ValueError(f"{field} must be a pair (vertical, horizontal), not {value!r}")
-    return tuple(_integer(f"{field}[{axis}]", item, minimum) for axis, item in enumerate(value))
 
 
 def _padding(padding):
     if np.shape(padding) != (2, 2):
         raise ValueError(f"padding must be ((top, bottom), (left, right)), not {padding!r}")
-    return tuple(_pair(f"padding[{axis}]", item, 0) for axis, item in enumerate(padding))
-
-
-def _tensor(field, value, ndim):
-    array = np.asarray(value)
-    if not np.can_cast(array.dtype, np.int64):
-        raise ValueError(f"{field} must hold integers that fit int64, not dtype {array.dtype}")
-    if array.ndim != ndim or array.size == 0:
-        raise ValueError(f"{field} must have {ndim} non-empty axes, not shape {array.shape}")
-    return array.astype(np.int64)
+    return tuple(pair(f"padding[{axis}]", item, 0) for axis, item in enumerate(padding))
 
 
 def _operands(x, weight, bias, groups, *, transposed):
@@ -49,8 +24,8 @@ def _operands(x, weight, bias, groups, *, transposed):
     Returns ``x (g, ci, H, W)``, ``weight (g, co, ci, KH, KW)`` with ``ci`` and ``co`` channels per
     group, ``bias (g * co,)``, in a dtype in which every sum of products is exact.
     """
-    x, weight = _tensor("x", x, 3), _tensor("weight", weight, 4)
-    groups = _integer("groups", groups, 1)
+    x, weight = tensor("x", x, 3), tensor("weight", weight, 4)
+    groups = integer("groups", groups, 1)
     kernel = weight.shape[2:]
     if weight.shape[0] % groups:
         raise ValueError(f"weight.shape[0] must be a multiple of groups={groups}, "
@@ -65,20 +40,16 @@ def _operands(x, weight, bias, groups, *, transposed):
         weight = weight.swapaxes(1, 2)
     outputs = groups * weight.shape[1]
 
-    bias = np.zeros(outputs, np.int64) if bias is None else _tensor("bias", bias, 1)
+    bias = np.zeros(outputs, np.int64) if bias is None else tensor("bias", bias, 1)
     if bias.shape != (outputs,):
         raise ValueError(f"bias must have shape ({outputs},), not {bias.shape}")
 
-    bound = _magnitude(x) * _magnitude(weight) * weight.shape[2] * kernel[0] * kernel[1]
-    if bound + _magnitude(bias) >= 2**63:
+    bound = magnitude(x) * magnitude(weight) * weight.shape[2] * kernel[0] * kernel[1]
+    if bound + magnitude(bias) >= 2**63:
         raise ValueError(f"x, weight and bias must keep sums below 2**63, not up to {bound}")
     # float64 holds every integer below 2**53, hence every partial sum, and has a fast matmul.
     dtype = np.float64 if bound < 2**53 else np.int64
     return x.astype(dtype), weight.astype(dtype), bias
-
-
-def _magnitude(array):
-    return max(int(array.max()), -int(array.min()))
 
 
 def conv_transpose2d(x, weight, bias=None, *, stride=(1, 1), padding=((0, 0), (0, 0)),
@@ -113,8 +84,8 @@ def conv_transpose2d(x, weight, bias=None, *, stride=(1, 1), padding=((0, 0), (0
         For a wrong shape, dtype or parameter, for an output without rows or columns, and when
         sums could leave int64.
     """
-    stride, dilation = _pair("stride", stride, 1), _pair("dilation", dilation, 1)
-    padding, output_padding = _padding(padding), _pair("output_padding", output_padding, 0)
+    stride, dilation = pair("stride", stride, 1), pair("dilation", dilation, 1)
+    padding, output_padding = _padding(padding), pair("output_padding", output_padding, 0)
     x, weight, bias = _operands(x, weight, bias, groups, transposed=True)
     groups, outputs, _, *kernel = weight.shape
     size = x.shape[2:]
@@ -164,7 +135,7 @@ def conv2d(x, weight, bias=None, *, padding=((0, 0), (0, 0)), dilation=(1, 1), g
         For a wrong shape, dtype or parameter, for a kernel larger than the padded input, and when
         sums could leave int64.
     """
-    stride, dilation = _pair("stride", stride, 1), _pair("dilation", dilation, 1)
+    stride, dilation = pair("stride", stride, 1), pair("dilation", dilation, 1)
     padding = _padding(padding)
     x, weight, bias = _operands(x, weight, bias, groups, transposed=False)
     groups, outputs, _, *kernel = weight.shape
@@ -207,7 +178,7 @@ def pixel_shuffle(x, factor, order="CRD"):
     ValueError
         For a wrong dtype, factor or order, and for channels that are no multiple of ``factor**2``.
     """
-    x, factor = _tensor("x", x, 3), _integer("factor", factor, 1)
+    x, factor = tensor("x", x, 3), integer("factor", factor, 1)
     channels, height, width = x.shape
     if channels % factor**2:
         raise ValueError(f"x must have a multiple of factor**2={factor**2} channels, "
