@@ -7,6 +7,8 @@ TensorFlow Lite in ``tests/golden``.
 
 ``arithmetic``
     Convolutions and the pixel shuffle on exact integers.
+``resize``
+    Nearest and bilinear enlargement on exact integers, alone or before a convolution.
 ``quantisation``
     From accumulators to 8-bit codes, and the activation tables.
 ``model``

@@ -3,22 +3,32 @@
 A layer is a JSON-able mapping and its numbers are a mapping of arrays. Every layer has the fields
 
 =========================  ====================================================================
-``op``                     ``"conv_transpose2d"``, ``"conv2d"`` or ``"sub_pixel_conv2d"``
+``op``                     ``"conv_transpose2d"``, ``"conv2d"``, ``"sub_pixel_conv2d"``,
+                           ``"resize2d"`` or ``"resize_conv2d"``
 ``in_channels``            input channels
 ``out_channels``           output channels; of sub_pixel_conv2d, after the shuffle
-``kernel_size``            ``[kh, kw]``
-``padding``                ``[[top, bottom], [left, right]]``
-``dilation``, ``groups``   ``[dh, dw]``, integer
 ``dtype``                  ``"uint8"`` or ``"int8"``, of the input and output codes
 ``input_zero_point``       code of the real 0 at the input
+=========================  ====================================================================
+
+Layers other than resize2d, whose output has the scale and the zero point of its input and which
+needs no arrays, also have
+
+=========================  ====================================================================
+``kernel_size``            ``[kh, kw]``
+``padding``                ``[[top, bottom], [left, right]]``; of resize_conv2d, around the
+                           enlarged image
+``dilation``, ``groups``   ``[dh, dw]``, integer
 ``output_zero_point``      code of the real 0 at the output
 ``requant``                scheme of :func:`golden.quantisation.requantise`
 ``activation``             ``"none"``, ``"relu"``, ``"clamp"`` or a kind of
                            :func:`golden.quantisation.activation_table`
 =========================  ====================================================================
 
-and, where they apply, ``stride`` and ``output_padding`` (conv_transpose2d, pairs),
-``upscale_factor`` and ``order`` (sub_pixel_conv2d), ``multiplier_bits`` (requant "compact") and
+and, where they apply, ``stride`` (conv_transpose2d and conv2d, a pair; of conv2d ``[1, 1]`` if
+absent), ``output_padding`` (conv_transpose2d, a pair), ``upscale_factor`` and ``order``
+(sub_pixel_conv2d), ``mode``, ``scale_factor`` and ``coordinates`` (resize2d and resize_conv2d, as
+:mod:`golden.resize` has them), ``multiplier_bits`` (requant "compact") and
 ``activation_parameters`` (clamp: low and high as real values; leaky_relu: alpha; hard_sigmoid:
 alpha and beta). Fields that are not listed are not read.
 
@@ -29,7 +39,9 @@ sub_pixel_conv2d, ``out_channels * upscale_factor**2``:
     int, ``(in_channels, N // groups, kh, kw)`` for conv_transpose2d, otherwise
     ``(N, in_channels // groups, kh, kw)``.
 ``bias``
-    int32, ``(N,)``, or absent.
+    int32, ``(N,)``, or absent. In units of the accumulators, which are
+    ``input_scale * weight_scale``, and of a bilinear resize_conv2d
+    ``input_scale * weight_scale / golden.resize.denominator(...)``.
 ``input_scale``, ``output_scale``, ``weight_scale``
     float32, ``()``; ``weight_scale`` may be ``(N,)``.
 ``pre_scale``, ``pre_zero_point``
@@ -50,10 +62,12 @@ from golden.quantisation import (
     requantise,
     requantise_scale,
 )
+from golden.resize import denominator, divide, resize2d, resize_conv2d
 
 __all__ = ["accumulate", "forward"]
 
 
+_OPS = ("conv_transpose2d", "conv2d", "sub_pixel_conv2d", "resize2d", "resize_conv2d")
 _PARAMETERS = {"none": 0, "relu": 0, "clamp": 2, "leaky_relu": 1, "prelu": 0, "tanh": 0,
                "sigmoid": 0, "hard_sigmoid": 2}
 _CLIPS = ("none", "relu", "clamp")
@@ -86,44 +100,55 @@ def _centred(spec, x):
     return x.astype(np.int64) - zero_point
 
 
+def _resize_options(spec):
+    return {field: _get("spec", spec, field) for field in ("mode", "scale_factor", "coordinates")}
+
+
 def _convolve(spec, tensors, x):
-    """Accumulators by channel of the convolution, before any shuffle."""
-    x = _centred(spec, x)
-    op = _get("spec", spec, "op")
+    """Accumulators of any layer but resize2d, by channel of the convolution."""
+    op = spec["op"]
     weight, bias = np.asarray(_get("tensors", tensors, "weight")), tensors.get("bias")
     options = {field: _get("spec", spec, field) for field in ("padding", "dilation", "groups")}
     _check("kernel_size", _get("spec", spec, "kernel_size"), "the kernel of weight",
            list(weight.shape[2:]))
 
     if op == "conv_transpose2d":
-        acc = conv_transpose2d(x, weight, bias, **options, stride=_get("spec", spec, "stride"),
-                               output_padding=_get("spec", spec, "output_padding"))
-    elif op in ("conv2d", "sub_pixel_conv2d"):
-        for field, only in ("stride", [1, 1]), ("output_padding", [0, 0]):
-            if spec.get(field) is not None:
-                _check(field, spec[field], f"as {op} has no other", only)
-        acc = conv2d(x, weight, bias, **options)
-    else:
-        raise ValueError(f"op must be 'conv_transpose2d', 'conv2d' or 'sub_pixel_conv2d', "
-                         f"not {op!r}")
+        return conv_transpose2d(x, weight, bias, **options, stride=_get("spec", spec, "stride"),
+                                output_padding=_get("spec", spec, "output_padding"))
+    for field, only in ("stride", [1, 1]), ("output_padding", [0, 0]):
+        if spec.get(field) is not None and (op, field) != ("conv2d", "stride"):
+            _check(field, spec[field], f"as {op} has no other", only)
+    if op == "resize_conv2d":
+        return resize_conv2d(x, weight, bias, **options, **_resize_options(spec))
+    return conv2d(x, weight, bias, **options, stride=spec.get("stride") or (1, 1))
 
+
+def _accumulate(spec, tensors, x):
+    """Accumulators before any shuffle."""
+    x, op = _centred(spec, x), _get("spec", spec, "op")
+    if op not in _OPS:
+        raise ValueError(f"op must be one of {', '.join(_OPS)}, not {op!r}")
+    acc = (resize2d(x, **_resize_options(spec)) if op == "resize2d"
+           else _convolve(spec, tensors, x))
     if acc.min() < -2**31 or acc.max() >= 2**31:
         raise ValueError(f"accumulators must fit int32, not reach from {acc.min()} to {acc.max()}")
     return acc
 
 
 def _arrange(spec, maps):
-    """Channels of the convolution to channels of the output."""
+    """Channels of the accumulators to channels of the output."""
     if spec["op"] == "sub_pixel_conv2d":
         maps = pixel_shuffle(maps, _get("spec", spec, "upscale_factor"),
                              _get("spec", spec, "order"))
-    _check("out_channels", _get("spec", spec, "out_channels"), "the output channels of weight",
-           maps.shape[0])
+    source = "channels of x" if spec["op"] == "resize2d" else "output channels of weight"
+    _check("out_channels", _get("spec", spec, "out_channels"), f"the {source}", maps.shape[0])
     return maps
 
 
 def accumulate(spec, tensors, x):
     """Accumulators of a layer, bias included, where its outputs are.
+
+    After a bilinear resize they are in units of ``1 / golden.resize.denominator(...)``.
 
     Parameters
     ----------
@@ -142,7 +167,7 @@ def accumulate(spec, tensors, x):
         For a missing or wrong field, and when an accumulator does not fit int32. Partial sums are
         not looked at: those that wrap in two's complement wrap back.
     """
-    return _arrange(spec, _convolve(spec, tensors, x))
+    return _arrange(spec, _accumulate(spec, tensors, x))
 
 
 def _clip_range(activation, parameters, dtype, scale, zero_point):
@@ -176,12 +201,31 @@ def _activate(activation, parameters, tensors, codes, dtype, output):
     return table[codes & 0xFF]
 
 
+def _accumulator_scale(spec, tensors):
+    """What multiplies ``input_scale`` to give the unit of the accumulators."""
+    scale = _get("tensors", tensors, "weight_scale")
+    if spec["op"] == "resize_conv2d":
+        # Exact, since the denominator is a power of two.
+        return np.asarray(scale, np.float32) / np.float32(denominator(**_resize_options(spec)))
+    return scale
+
+
+def _resized(spec, acc):
+    """Output codes of resize2d: weighted means of codes never leave their range."""
+    for field, only in (("output_zero_point", spec["input_zero_point"]),
+                        ("output_dtype", spec["dtype"]), ("activation", "none")):
+        if spec.get(field) is not None:
+            _check(field, spec[field], "as resize2d has no other", only)
+    return divide(acc, denominator(**_resize_options(spec))) + spec["input_zero_point"]
+
+
 def forward(spec, tensors, x):
     """Output codes of a layer.
 
     The accumulators of :func:`accumulate` are requantised to the output, and clipped by relu (at
     the output zero point) or clamp (at its quantised bounds). A table activation instead has them
     requantised to ``pre_scale`` and ``pre_zero_point`` over the whole dtype, then looks them up.
+    Those of resize2d are divided by their denominator, exactly, and rounded half to even.
 
     Parameters
     ----------
@@ -199,7 +243,9 @@ def forward(spec, tensors, x):
     ValueError
         For a missing or wrong field, and when an accumulator does not fit int32.
     """
-    acc = _convolve(spec, tensors, x)
+    acc = _accumulate(spec, tensors, x)
+    if spec["op"] == "resize2d":
+        return _resized(spec, _arrange(spec, acc))
     dtype, activation = _get("spec", spec, "dtype"), _get("spec", spec, "activation")
     if activation not in tuple(_PARAMETERS):
         raise ValueError(f"activation must be one of {', '.join(_PARAMETERS)}, not {activation!r}")
@@ -225,7 +271,7 @@ def forward(spec, tensors, x):
     if scheme["scheme"] == "compact":
         scheme["bits"] = _get("spec", spec, "multiplier_bits")
     factor = requantise_scale(_get("tensors", tensors, "input_scale"),
-                              _get("tensors", tensors, "weight_scale"), scale)
+                              _accumulator_scale(spec, tensors), scale)
     codes = _arrange(spec, requantise(acc, factor, zero_point, *bounds, **scheme))
     if activation in _CLIPS:
         return codes

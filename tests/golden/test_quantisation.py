@@ -6,6 +6,7 @@ from math import exp, floor, frexp, tanh
 
 import numpy as np
 import pytest
+from onnx_runtime import run_onnx
 
 from golden.model import accumulate, forward
 from golden.quantisation import (
@@ -19,33 +20,6 @@ from golden.quantisation import (
 
 def cases(*axes):
     return list(product(*axes))
-
-
-def run_onnx(nodes, x, constants):
-    """Run ``nodes``, pairs of a text ``"output = Op(inputs)"`` and attributes, on ``x``."""
-    onnx = pytest.importorskip("onnx")
-    runtime = pytest.importorskip("onnxruntime")
-    helper = onnx.helper
-    made = []
-    for text, attributes in nodes:
-        output, call = text.split(" = ")
-        operator, inputs = call.rstrip(")").split("(")
-        made.append(helper.make_node(operator, inputs.split(", "), [output], **attributes))
-    element = helper.np_dtype_to_tensor_dtype(x.dtype)
-    graph = helper.make_graph(
-        made, "graph", [helper.make_tensor_value_info("x", element, x.shape)],
-        [helper.make_tensor_value_info(output, element, None)],
-        [onnx.numpy_helper.from_array(np.asarray(value), name)
-         for name, value in constants.items()])
-    model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
-    options = runtime.SessionOptions()
-    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = 1
-    # Without this, products of uint8 and int8 saturate to int16 on x86-64 processors without VNNI.
-    options.add_session_config_entry("session.x64quantprecision", "1")
-    session = runtime.InferenceSession(model.SerializeToString(), options,
-                                       providers=["CPUExecutionProvider"])
-    return session.run(None, {"x": x})[0].astype(np.int64)
 
 
 def float32(value):
@@ -253,6 +227,8 @@ def random_layer(seed, op, dtype, activation="none", *, binary=False, per_channe
     if op == "conv_transpose2d":
         stride = rng.integers(1, 4, 2)
         spec |= {"stride": stride.tolist(), "output_padding": rng.integers(0, stride).tolist()}
+    elif op == "conv2d" and seed % 4:
+        spec["stride"] = rng.integers(1, 4, 2).tolist()
     elif op == "sub_pixel_conv2d":
         spec |= {"upscale_factor": 2 + seed % 2, "order": "CRD" if seed % 4 < 2 else "DCR"}
         convolved *= spec["upscale_factor"]**2
@@ -270,7 +246,8 @@ def random_layer(seed, op, dtype, activation="none", *, binary=False, per_channe
                "weight_scale": scale(1 / 512, *(convolved,) * per_channel),
                "pre_scale": scale(1 / 32), "pre_zero_point": int(low + rng.integers(60, 190)),
                "slope": rng.uniform(-1, 1, outputs).astype(np.float32)}
-    return spec, tensors, rng.integers(low, high + 1, (inputs, 11, 12))
+    size = (22, 24) if op == "conv2d" else (11, 12)
+    return spec, tensors, rng.integers(low, high + 1, (inputs, *size))
 
 
 def run_layer(spec, tensors, x):
@@ -279,7 +256,7 @@ def run_layer(spec, tensors, x):
     table = activation not in ("none", "relu", "clamp")
     (top, bottom), (left, right) = spec["padding"]
     attributes = {"dilations": spec["dilation"], "group": spec["groups"],
-                  "pads": [top, left, bottom, right]}
+                  "pads": [top, left, bottom, right], "strides": spec.get("stride", [1, 1])}
     scale = tensors["pre_scale" if table else "output_scale"]
     zero_point = tensors["pre_zero_point"] if table else spec["output_zero_point"]
     constants = {
@@ -293,7 +270,7 @@ def run_layer(spec, tensors, x):
     if spec["op"] == "conv_transpose2d":
         factor = (tensors["input_scale"] * tensors["weight_scale"]).astype(np.float32)
         constants["b"] = tensors["bias"].astype(np.float32) * factor
-        attributes |= {"strides": spec["stride"], "output_padding": spec["output_padding"]}
+        attributes["output_padding"] = spec["output_padding"]
         # No axis of these weights tells the output channels of all groups, hence no node for it.
         per_output = np.broadcast_to(tensors["weight_scale"], tensors["bias"].shape)
         per_group = per_output.reshape(spec["groups"], -1, 1, 1)
@@ -418,8 +395,10 @@ def test_bad_scale_products_are_named(scales):
 
 
 @pytest.mark.parametrize("changes, message", [
-    ({"op": "conv3d"}, "op must be 'conv_transpose2d', .*, not 'conv3d'"),
-    ({"op": "conv2d"}, "must be .*as conv2d has no other"),
+    ({"op": "conv3d"}, "op must be one of conv_transpose2d, .*, not 'conv3d'"),
+    ({"op": "conv2d", "output_padding": [1, 0]}, "must be .*as conv2d has no other"),
+    ({"op": "conv2d", "stride": [1, 0], "output_padding": [0, 0]}, r"stride\[1\] must be at least"),
+    ({"op": "sub_pixel_conv2d", "stride": [2, 1]}, "must be .*as sub_pixel_conv2d has no other"),
     ({"stride": None}, "stride must be given in spec, which has .*'padding'"),
     ({"dtype": "int4"}, "dtype must be 'uint8' or 'int8', not 'int4'"),
     ({"in_channels": 4}, "in_channels must be 5, the channels of x, not 4"),
