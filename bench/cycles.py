@@ -107,7 +107,8 @@ def sweep_rows(case, on_verilog, folder, rng, progress):
 
 def _row(case, measured, naive, naive_counted, **values):
     options = case.options
-    return Row(name=case.name, layer=case.text, stride=options.s[0], multipliers=case.multipliers,
+    return Row(name=case.name, layer=case.text, stride=options.factor[0],
+               multipliers=case.multipliers,
                folding=(options.pi, options.po, options.px), cycles=measured.cycles,
                frame_cycles=measured.frame_cycles, naive_cycles=naive, naive_counted=naive_counted,
                peers=case.peers, **values)

@@ -91,6 +91,6 @@ def _macs(case, live):
 
 def _row(case, name, counted, *, useful, **values):
     options = case.options
-    return Row(name=name, layer=case.text, stride=options.s[0], multipliers=case.multipliers,
+    return Row(name=name, layer=case.text, stride=options.factor[0], multipliers=case.multipliers,
                folding=(options.pi, options.po, options.px), cycles=counted.cycles,
                frame_cycles=counted.frame_cycles, useful_macs=round(float(useful)), **values)

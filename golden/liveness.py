@@ -20,7 +20,7 @@ class Liveness:
     def __init__(self, shape, codes, weight):
         self._shape = shape
         self._pixels = None if codes is None else self._find_pixels(codes)
-        self._weights = None if weight is None else self._find_weights(np.asarray(weight) != 0)
+        self._weights = None if weight is None else self._find_weights(np.asarray(weight, np.int64))
 
     def _find_pixels(self, codes):
         """Array (blocks, block inputs, height, width): does the word have a non-zero lane?"""
@@ -30,7 +30,7 @@ class Liveness:
             live[shape.input_word(channel)] |= plane
         return live
 
-    def _find_weights(self, live):
+    def _find_weights(self, weight):
         """By row and column phase: array (output beats, row taps, column taps, block inputs)."""
         shape, spec = self._shape, self._shape.spec
         found = {}
@@ -38,12 +38,10 @@ class Liveness:
             for q, columns in enumerate(shape.columns.taps):
                 words = np.zeros((shape.blocks * shape.block_outputs, len(rows), len(columns),
                                   shape.block_inputs), dtype=bool)
-                row_kernels = [shape.rows.kernel_index(p, d) for d in rows]
-                column_kernels = [shape.columns.kernel_index(q, d) for d in columns]
                 for o in range(spec["out_channels"]):
-                    for i, kernel in shape.kernels(live, o, p, q):
-                        taps = kernel[np.ix_(row_kernels, column_kernels)]
-                        words[shape.output_beat(o), :, :, shape.input_word(i)[1]] |= taps
+                    for i, kernel in shape.kernels(weight, o, p, q):
+                        taps = shape.rows.shares[p] @ kernel @ shape.columns.shares[q].T
+                        words[shape.output_beat(o), :, :, shape.input_word(i)[1]] |= taps != 0
                 found[p, q] = words
         return found
 
@@ -53,9 +51,9 @@ class Liveness:
         Parameters
         ----------
         row : (int, int, list of int)
-            Input row, row phase, taps inside the frame.
+            Row position, row phase, taps inside the frame.
         column : (int, int, list of int)
-            First input column, column phase, taps that meet the frame in some lane.
+            First column position, column phase, taps that meet the frame in some lane.
         block, group : int
             Block of channels; output group in it.
         """
@@ -66,9 +64,9 @@ class Liveness:
             for tx in column_taps:
                 live = np.ones(shape.block_inputs, dtype=bool)
                 if self._pixels is not None:
-                    first = j + shape.columns.taps[q][tx]
-                    lanes = slice(max(0, first), max(0, first + shape.engine.px))
-                    live = self._pixels[block, :, i + shape.rows.taps[p][ty], lanes].any(axis=1)
+                    y = shape.rows.pixels(i, p, ty, 1, self._pixels.shape[2])
+                    x = shape.columns.pixels(j, q, tx, shape.engine.px, self._pixels.shape[3])
+                    live = self._pixels[block, :, y, x].any(axis=(1, 2))
                 if self._weights is not None:
                     beat = block * shape.block_outputs + group
                     live = live & self._weights[p, q][beat, ty, tx]

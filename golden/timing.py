@@ -24,7 +24,8 @@ FLAGS = 2               # the flag word of a visit is read -> its live steps are
 OFFSET = 2              # a step of a word is issued -> its addresses
 FREE = 5                # last step of a row is done -> the first beat of another in its place
 NEXT_FRAME = 2          # last step of a frame is done -> the first beat of the next but one
-MEMORY, MULTIPLIER, PAIR, WIDE_MULTIPLIER = 2, 4, 7, 6
+MEMORY, MULTIPLIER, PAIR, WIDE_MULTIPLIER = 2, 4, 7, 7
+WEIGHTS = 1 + MEMORY    # addresses of a step -> its weights and its part of the lines
 OPERANDS = 1            # out of the memories -> at the multipliers
 SERIAL, DIGIT = 2, 2    # a product made in digits of so many bits -> their number and this
 ACCUMULATE = 2          # into the accumulator, and out of it
@@ -119,33 +120,71 @@ class _Axis:
     """Which taps meet which input position, by the definition of the layer."""
 
     def __init__(self, spec, axis):
-        self.kernel, self.dilation = spec["kernel_size"][axis], spec["dilation"][axis]
-        before, after = spec["padding"][axis]
-        extent = self.dilation * (self.kernel - 1) + 1
+        self.clamps = spec.get("mode") == "bilinear"
+        self.phases, self.step, self._constant = 1, 1, 0
+        kernel, dilation, before, after = 1, 1, 0, 0
+        if spec["op"] != "resize2d":
+            kernel, dilation = spec["kernel_size"][axis], spec["dilation"][axis]
+            before, after = spec["padding"][axis]
+        pads = before + after - dilation * (kernel - 1)
+        # input offsets that kernel index k of phase p meets, and how much of each
         if spec["op"] == "conv_transpose2d":
-            self.phases, extra = spec["stride"][axis], spec["output_padding"][axis]
-            self.taps = [sorted((p + before - k * self.dilation) // self.phases
-                                for k in range(self.kernel)
-                                if (p + before - k * self.dilation) % self.phases == 0)
-                         for p in range(self.phases)]
-            self.constant = extent - before - after + extra - self.phases
+            self.phases = spec["stride"][axis]
+            self._constant = spec["output_padding"][axis] + 1 - self.phases - pads
+
+            def met(p, k):
+                offset, rest = divmod(p + before - k * dilation, self.phases)
+                return {} if rest else {offset: 1}
+        elif spec["op"] in ("resize2d", "resize_conv2d"):
+            self.phases = spec["scale_factor"][axis]
+            self._constant = pads - (self.phases - 1) * (spec["coordinates"] == "align_corners")
+
+            def met(p, k):
+                return _resized(spec, p + k * dilation - before, self.phases)
         else:
-            self.phases = spec.get("upscale_factor", 1) if spec["op"] == "sub_pixel_conv2d" else 1
-            self.taps = [[k * self.dilation - before for k in range(self.kernel)]] * self.phases
-            self.constant = (before + after - extent + 1) * self.phases
-        self._before, self._transposed = before, spec["op"] == "conv_transpose2d"
+            if spec["op"] == "conv2d":
+                self.step = spec.get("stride", (1, 1))[axis]
+            else:
+                self.phases = spec["upscale_factor"]
+            self._constant = pads * self.phases
+
+            def met(p, k):
+                return {k * dilation - before: 1}
+        meets = [[met(p, k) for k in range(kernel)] for p in range(self.phases)]
+        self.taps = [sorted(set().union(*found)) for found in meets]
+        # shares[p][t, k]: how much of the input at tap t of phase p kernel index k multiplies
+        self.shares = [np.array([[one.get(d, 0) for one in found] for d in taps])
+                       for found, taps in zip(meets, self.taps)]
         self.low = min(d for taps in self.taps for d in taps)
         self.high = max(d for taps in self.taps for d in taps)
 
     def outputs(self, length):
         """Output length for an input length."""
-        return length * self.phases + self.constant
+        return (length * self.phases + self._constant - 1) // self.step + 1
 
-    def kernel_index(self, phase, offset):
-        """Kernel row or column of the tap of a phase at an input offset."""
-        if self._transposed:
-            return (phase + self._before - offset * self.phases) // self.dilation
-        return (offset + self._before) // self.dilation
+    def inside(self, first, taps, lanes, length):
+        """Numbers of the taps that meet the input in some of the `lanes` from `first` on."""
+        first *= self.step
+        return [t for t, d in enumerate(taps)
+                if self.clamps or (first + lanes + d > 0 and first + d < length)]
+
+
+    def pixels(self, first, phase, tap, lanes, length):
+        """Slice of the input that a tap meets from position `first` on."""
+        begin = first * self.step + self.taps[phase][tap]
+        if self.clamps:
+            begin = min(max(begin, 0), length - 1)
+        return slice(max(0, begin), max(0, begin + lanes))
+
+
+def _resized(spec, position, factor):
+    """{input offset: share} of a position of the enlarged image."""
+    if spec["mode"] == "nearest":
+        return {position // factor: 1}
+    half = spec["coordinates"] == "half_pixel"
+    whole = 2 * factor if half else factor
+    offset, part = divmod(2 * position + 1 - factor if half else position, whole)
+    return {offset + n: share for n, share in enumerate((whole - part, part)) if share}
 
 
 class Shape:
@@ -154,7 +193,7 @@ class Shape:
     def __init__(self, spec, engine):
         self.spec, self.engine = spec, engine
         self.rows, self.columns = _Axis(spec, 0), _Axis(spec, 1)
-        groups = spec["groups"]
+        groups = spec["in_channels"] if spec["op"] == "resize2d" else spec["groups"]
         if spec["op"] == "sub_pixel_conv2d" and groups > 1 and not _shuffle_keeps_groups(spec):
             groups = 1
         inputs, outputs = spec["in_channels"] // groups, spec["out_channels"] // groups
@@ -164,7 +203,8 @@ class Shape:
         self.block_inputs = -(-inputs // engine.pi)
         self.block_outputs = 1 if self.parallel > 1 else -(-outputs // engine.po)
         self.input_beats = self.blocks * self.block_inputs
-        self.line_rows = min(self.rows.high - min(self.rows.low, 0) + 2, 2 * engine.max_height)
+        window = self.rows.high - min(self.rows.low, 0) + 1
+        self.line_rows = min(max(window, self.rows.step) + 1, 2 * engine.max_height)
         self.flag_words = -(-self.block_inputs // FLAG_WORD)
         self.flag_bits = -(-self.block_inputs // self.flag_words)
         turns = -(-engine.po // engine.requantisers)
@@ -178,7 +218,7 @@ class Shape:
         addresses = ADDRESSES_OF_PIXELS if engine.px > 1 else ADDRESSES
         self.flags = addresses + MEMORY + FLAGS
         self.addresses = OFFSET if engine.skip_zeros or engine.pruned else addresses
-        self.latency = (self.addresses + MEMORY + OPERANDS
+        self.latency = (self.addresses + WEIGHTS + OPERANDS
                         + (PAIR if engine.pack else MULTIPLIER)
                         + (engine.pi - 1).bit_length() + ACCUMULATE + MEMORY + rounding + table
                         + (turns - 1) * engine.turn_interval)
@@ -341,12 +381,12 @@ class _Model:
         columns = list(_blocks(shape, width))
         for n in range(outputs):
             i, p = divmod(n, shape.rows.phases)
-            taps = shape.rows.taps[p]
-            rows = [t for t, d in enumerate(taps) if 0 <= i + d < height]
+            taps, row = shape.rows.taps[p], i * shape.rows.step
+            rows = shape.rows.inside(i, taps, 1, height)
             if n == outputs - 1:
                 needed = height
             elif taps:
-                needed = max(needed, min(height, i + taps[-1] + 1))
+                needed = max(needed, min(height, row + taps[-1] + 1))
             while len(self.input.row_done) < self._rows_before + max(1, needed):
                 self._take_row(width)
             earliest = self.input.frame_begun[frames] + FRAME_TO_GROUP
@@ -365,7 +405,7 @@ class _Model:
             if n == outputs - 1:
                 release = height
             elif p == shape.rows.phases - 1:
-                release = max(freed, min(i + 1 + shape.rows.low, needed))
+                release = max(freed, min(row + shape.rows.step + shape.rows.low, needed))
             done = self._last_step + shape.addresses
             self.input.row_freed += [done] * (release - freed)
             freed = release
@@ -432,6 +472,6 @@ def _blocks(shape, width):
         for q in range(phases):
             if px == 1 and q >= pixels:
                 break
-            inside = [t for t, d in enumerate(shape.columns.taps[q])
-                      if first + px + d > 0 and first + d < width] if q < pixels else []
+            taps = shape.columns.taps[q] if q < pixels else []
+            inside = shape.columns.inside(first, taps, px, width)
             yield first, q, inside, _End(q * px < pixels, q == phases - 1)

@@ -5,13 +5,17 @@ Field names and meaning follow `torch.nn`; each of `kernel_size`, `stride`, `out
 `((top, bottom), (left, right))`.
 """
 
+import math
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
-__all__ = ["ConvTranspose2d", "Conv2d", "SubPixelConv2d", "Layer"]
+__all__ = ["ConvTranspose2d", "Conv2d", "SubPixelConv2d", "Resize2d", "ResizeConv2d", "Layer",
+           "MODES", "COORDINATES"]
 
 MAX_KERNEL = 64
 MAX_STRIDE = 32
+MODES = ("nearest", "bilinear")
+COORDINATES = ("half_pixel", "asymmetric", "align_corners")
 
 
 def whole(field, value, low, high=None):
@@ -54,30 +58,15 @@ class Layer:
 
     in_channels: int
     out_channels: int
-    kernel_size: int | tuple = 3
-    padding: int | tuple = 0
-    dilation: int | tuple = 1
-    groups: int = 1
 
     def __post_init__(self):
-        checked = {
-            "in_channels": whole("in_channels", self.in_channels, 1),
-            "out_channels": whole("out_channels", self.out_channels, 1),
-            "kernel_size": pair("kernel_size", self.kernel_size, 1, MAX_KERNEL),
-            "padding": padding_pairs(self.padding),
-            "dilation": pair("dilation", self.dilation, 1),
-            "groups": whole("groups", self.groups, 1),
-            **self._check(),
-        }
-        for name, value in checked.items():
+        for name, value in self._checked().items():
             object.__setattr__(self, name, value)
-        for name in ("in_channels", "out_channels"):
-            if getattr(self, name) % self.groups:
-                raise ValueError(f"groups must divide {name} ({getattr(self, name)}), "
-                                 f"not {self.groups}")
 
-    def _check(self):
-        return {}
+    def _checked(self):
+        """{field: checked value}."""
+        return {name: whole(name, getattr(self, name), 1)
+                for name in ("in_channels", "out_channels")}
 
     def describe(self):
         """Return the layer as a plain dictionary, the form that `golden` and the manifest read."""
@@ -85,14 +74,14 @@ class Layer:
         return {"op": self.op, **{k: as_lists(v) for k, v in values.items()}}
 
     @property
-    def upsampling(self):
-        """(vertical, horizontal) number of output phases."""
+    def weight_shape(self):
+        """Shape of the weight tensor, in the layout of `torch.nn`; None if there is none."""
         raise NotImplementedError
 
     @property
-    def weight_shape(self):
-        """Shape of the weight tensor, in the layout of `torch.nn`."""
-        raise NotImplementedError
+    def denominator(self):
+        """What sums of products are to be divided by, besides all scales."""
+        return 1
 
     @property
     def parameter_channels(self):
@@ -111,12 +100,43 @@ class Layer:
                              f"{height}x{width} input gives {size[0]}x{size[1]}")
         return size
 
+
+@dataclass(frozen=True, kw_only=True)
+class FilterLayer(Layer):
+    """Common part of the layers that have weights."""
+
+    kernel_size: int | tuple = 3
+    padding: int | tuple = 0
+    dilation: int | tuple = 1
+    groups: int = 1
+
+    def _checked(self):
+        checked = super()._checked() | {
+            "kernel_size": pair("kernel_size", self.kernel_size, 1, MAX_KERNEL),
+            "padding": padding_pairs(self.padding),
+            "dilation": pair("dilation", self.dilation, 1),
+            "groups": whole("groups", self.groups, 1),
+        }
+        for name in ("in_channels", "out_channels"):
+            if checked[name] % checked["groups"]:
+                raise ValueError(f"groups must divide {name} ({checked[name]}), "
+                                 f"not {checked['groups']}")
+        return checked
+
+    @property
+    def weight_shape(self):
+        return (self.parameter_channels, self.in_channels // self.groups, *self.kernel_size)
+
     def _extent(self, axis):
         return self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
 
+    def filtered_length(self, axis, length):
+        """Length along `axis` that a convolution with stride 1 leaves of `length`."""
+        return length + sum(self.padding[axis]) - self._extent(axis) + 1
+
 
 @dataclass(frozen=True, kw_only=True)
-class ConvTranspose2d(Layer):
+class ConvTranspose2d(FilterLayer):
     """Transposed convolution, every parameter of `torch.nn.ConvTranspose2d`, any padding."""
 
     op: ClassVar[str] = "conv_transpose2d"
@@ -124,18 +144,15 @@ class ConvTranspose2d(Layer):
     stride: int | tuple = 1
     output_padding: int | tuple = 0
 
-    def _check(self):
+    def _checked(self):
+        checked = super()._checked()
         stride = pair("stride", self.stride, 1, MAX_STRIDE)
         extra = pair("output_padding", self.output_padding, 0)
-        for s, d, o in zip(stride, pair("dilation", self.dilation, 1), extra):
+        for s, d, o in zip(stride, checked["dilation"], extra):
             if o >= max(s, d):
                 raise ValueError("output_padding must be smaller than stride or dilation "
                                  f"({s}, {d}), not {o}")
-        return {"stride": stride, "output_padding": extra}
-
-    @property
-    def upsampling(self):
-        return self.stride
+        return checked | {"stride": stride, "output_padding": extra}
 
     @property
     def weight_shape(self):
@@ -147,25 +164,22 @@ class ConvTranspose2d(Layer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conv2d(Layer):
-    """Convolution with stride 1."""
+class Conv2d(FilterLayer):
+    """Convolution, every parameter of `torch.nn.Conv2d`, any padding with zeros."""
 
     op: ClassVar[str] = "conv2d"
 
-    @property
-    def upsampling(self):
-        return (1, 1)
+    stride: int | tuple = 1
 
-    @property
-    def weight_shape(self):
-        return (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
+    def _checked(self):
+        return super()._checked() | {"stride": pair("stride", self.stride, 1, MAX_STRIDE)}
 
     def output_length(self, axis, length):
-        return length + sum(self.padding[axis]) - self._extent(axis) + 1
+        return (self.filtered_length(axis, length) - 1) // self.stride[axis] + 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class SubPixelConv2d(Layer):
+class SubPixelConv2d(FilterLayer):
     """Convolution to `out_channels * upscale_factor**2` channels, then pixel shuffle.
 
     `order` is "CRD" (`torch.nn.PixelShuffle`) or "DCR" (ONNX and TensorFlow depth-to-space).
@@ -176,25 +190,122 @@ class SubPixelConv2d(Layer):
     upscale_factor: int = 2
     order: str = "CRD"
 
-    def _check(self):
+    def _checked(self):
         if self.order not in ("CRD", "DCR"):
             raise ValueError(f"order must be CRD or DCR, not {self.order!r}")
-        return {"upscale_factor": whole("upscale_factor", self.upscale_factor, 1, MAX_STRIDE)}
-
-    @property
-    def upsampling(self):
-        return (self.upscale_factor, self.upscale_factor)
+        return super()._checked() | {
+            "upscale_factor": whole("upscale_factor", self.upscale_factor, 1, MAX_STRIDE)}
 
     @property
     def parameter_channels(self):
         return self.out_channels * self.upscale_factor**2
 
+    def output_length(self, axis, length):
+        return self.filtered_length(axis, length) * self.upscale_factor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enlarging(Layer):
+    """Resizing by a whole factor, as ONNX's `Resize` and `torch.nn.Upsample` do it.
+
+    `coordinates` are ONNX's `coordinate_transformation_mode`. nearest takes pixel `floor(o / S)`,
+    whatever they are; bilinear weighs the pixels beside `(o + 1/2) / S - 1/2` (half_pixel) or
+    `o / S`, the edges repeated. With align_corners the last output lies on the last input, so that
+    there are `S * (length - 1) + 1`.
+    """
+
+    scale_factor: int | tuple = 2
+    mode: str = "nearest"
+    coordinates: str = "half_pixel"
+
+    def _checked(self):
+        for name, rule in ("mode", MODES), ("coordinates", COORDINATES):
+            if getattr(self, name) not in rule:
+                raise ValueError(f"{name} must be one of {', '.join(rule)}, "
+                                 f"not {getattr(self, name)!r}")
+        return super()._checked() | {
+            "scale_factor": pair("scale_factor", self.scale_factor, 1, MAX_STRIDE)}
+
+    @property
+    def clamps(self):
+        """Whether pixels beyond the edges are those at the edges."""
+        return self.mode == "bilinear"
+
+    def shares(self, axis):
+        """For each phase, {input offset: share} of the input in an enlarged pixel."""
+        factor = self.scale_factor[axis]
+        if self.mode == "nearest":
+            return [{0: 1}] * factor
+        half = self.coordinates == "half_pixel"
+        whole = 2 * factor if half else factor
+        found = []
+        for phase in range(factor):
+            offset, part = divmod(2 * phase + 1 - factor if half else phase, whole)
+            pixels = {offset: whole - part, offset + 1: part}
+            found.append({d: share for d, share in pixels.items() if share})
+        return found
+
+    @property
+    def denominator(self):
+        """Sum of the shares in an enlarged pixel, over both axes."""
+        return math.prod(sum(self.shares(axis)[0].values()) for axis in (0, 1))
+
+    def _enlarged(self, axis, length):
+        factor = self.scale_factor[axis]
+        return factor * (length - 1) + 1 if self.coordinates == "align_corners" else factor * length
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resize2d(Enlarging):
+    """Resizing of each channel by itself, the format of the codes unchanged."""
+
+    op: ClassVar[str] = "resize2d"
+
+    def _checked(self):
+        if self.out_channels != self.in_channels:
+            raise ValueError(f"out_channels must be in_channels ({self.in_channels}) for "
+                             f"{self.op}, not {self.out_channels}")
+        return super()._checked()
+
     @property
     def weight_shape(self):
-        return (self.parameter_channels, self.in_channels // self.groups, *self.kernel_size)
+        return None
+
+    def shares(self, axis):
+        """In lowest terms, since nothing but their sum tells the scale."""
+        found = super().shares(axis)
+        common = math.gcd(*(share for pixels in found for share in pixels.values()))
+        return [{d: share // common for d, share in pixels.items()} for pixels in found]
+
+    @property
+    def kernel_size(self):
+        """Pixels that an output is made of."""
+        return tuple(max(map(len, self.shares(axis))) for axis in (0, 1))
 
     def output_length(self, axis, length):
-        return (length + sum(self.padding[axis]) - self._extent(axis) + 1) * self.upscale_factor
+        return self._enlarged(axis, length)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResizeConv2d(Enlarging, FilterLayer):
+    """Resizing, then a convolution with stride 1, and nothing rounded in between."""
+
+    op: ClassVar[str] = "resize_conv2d"
+
+    def _checked(self):
+        checked = super()._checked()
+        if self.mode == "bilinear" and any(map(sum, checked["padding"])):
+            # the zeros around the enlarged image would meet the repeated edges
+            raise ValueError("padding must be 0 for a bilinear resize_conv2d, not "
+                             f"{checked['padding']}; or resize in an engine of its own")
+        if (factor := [s for s in checked["scale_factor"] if s & s - 1]) and (
+                self.mode == "bilinear"):
+            raise ValueError("scale_factor must be a power of two for a bilinear resize_conv2d, "
+                             f"not {factor[0]}; or resize in an engine of its own")
+        return checked
+
+    def output_length(self, axis, length):
+        return self.filtered_length(axis, self._enlarged(axis, length))
 
 
 def as_lists(value):

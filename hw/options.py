@@ -12,7 +12,15 @@ import typer
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from rich.console import Console
 
-from .layers import Conv2d, ConvTranspose2d, SubPixelConv2d
+from .layers import (
+    COORDINATES,
+    MODES,
+    Conv2d,
+    ConvTranspose2d,
+    Resize2d,
+    ResizeConv2d,
+    SubPixelConv2d,
+)
 from .quantisation import ACTIVATIONS, SCHEMES
 
 __all__ = ["Options", "application", "exit_codes", "run"]
@@ -54,10 +62,13 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    op: Literal["conv_transpose2d", "conv2d", "sub_pixel_conv2d"] = Field(
+    op: Literal["conv_transpose2d", "conv2d", "sub_pixel_conv2d", "resize2d",
+                "resize_conv2d"] = Field(
         "conv_transpose2d", description="kind of layer")
-    k: Sizes = Field((4,), description="kernel size, N or VERTICAL,HORIZONTAL")
-    s: Sizes = Field((2,), description="stride, or the upscale factor of sub_pixel_conv2d")
+    k: Sizes | None = Field(None, description="kernel size, N or VERTICAL,HORIZONTAL, by default "
+                            "4, of resize_conv2d 3")
+    s: Sizes | None = Field(None, description="stride, or the factor that the layer enlarges by; "
+                            "by default 2, of conv2d 1")
     p: Sizes | None = Field(None, description="padding: N, VERTICAL,HORIZONTAL or "
                             "TOP,BOTTOM,LEFT,RIGHT; by default the output is stride times the "
                             "input")
@@ -67,6 +78,9 @@ class Options(BaseModel):
     cin: int = Field(1, description="input channels")
     cout: int = Field(1, description="output channels")
     order: Literal["CRD", "DCR"] = Field("CRD", description="channel order of sub_pixel_conv2d")
+    mode: Literal[MODES] = Field("nearest", description="resizing: " + " or ".join(MODES))
+    coordinates: Literal[COORDINATES] = Field(
+        "half_pixel", description="of resizing, as ONNX names them: " + ", ".join(COORDINATES))
     height: int = Field(64, description="rows of the largest input frame")
     width: int = Field(64, description="columns of the largest input frame")
     pi: int = Field(1, description="input channels per cycle")
@@ -123,12 +137,19 @@ class Options(BaseModel):
 
     def layer(self):
         """The layer; `ValueError` where the options do not make one."""
-        common = {"in_channels": self.cin, "out_channels": self.cout, "groups": self.groups,
-                  "kernel_size": _pair("k", self.k), "dilation": _pair("dilation", self.dilation)}
-        stride = _pair("s", self.s)
-        extents = [d * (k - 1) + 1 for k, d in zip(common["kernel_size"], common["dilation"])]
         if self.op != "conv_transpose2d" and self.op_pad is not None:
             raise ValueError(f"op_pad must not be given for {self.op}, not {self.op_pad}")
+        stride = self.factor
+        resizing = {"scale_factor": stride, "mode": self.mode, "coordinates": self.coordinates}
+        if self.op == "resize2d":
+            for name, default in ("k", None), ("p", None), ("dilation", (1,)), ("groups", 1):
+                if getattr(self, name) != default:
+                    raise ValueError(f"{name} must not be given for resize2d, "
+                                     f"not {getattr(self, name)}")
+            return Resize2d(in_channels=self.cin, out_channels=self.cout, **resizing)
+        common = {"in_channels": self.cin, "out_channels": self.cout, "groups": self.groups,
+                  "kernel_size": self.kernel, "dilation": _pair("dilation", self.dilation)}
+        extents = [d * (k - 1) + 1 for k, d in zip(common["kernel_size"], common["dilation"])]
         if self.op == "conv_transpose2d":
             extra = (_pair("op_pad", self.op_pad) if self.op_pad is not None else
                      tuple(max(0, s - e) if self.p is None else 0
@@ -137,15 +158,27 @@ class Options(BaseModel):
             crops = [max(0, e + o - s) for e, o, s in zip(extents, extra, stride)]
             padding = self._padding([(c - c // 2, c // 2) for c in crops])
             return ConvTranspose2d(**common, padding=padding, stride=stride, output_padding=extra)
+        if self.op == "resize_conv2d" and self.mode == "bilinear":
+            return ResizeConv2d(**common, padding=self._padding([(0, 0)] * 2), **resizing)
         padding = self._padding([((e - 1) // 2, e - 1 - (e - 1) // 2) for e in extents])
+        if self.op == "resize_conv2d":
+            return ResizeConv2d(**common, padding=padding, **resizing)
         if self.op == "conv2d":
-            if "s" in self.model_fields_set and stride != (1, 1):
-                raise ValueError(f"s must be 1 for conv2d, not {_text(self.s)}")
-            return Conv2d(**common, padding=padding)
+            return Conv2d(**common, padding=padding, stride=stride)
         if stride[0] != stride[1]:
             raise ValueError(f"s must be one factor for sub_pixel_conv2d, not {_text(self.s)}")
         return SubPixelConv2d(**common, padding=padding, upscale_factor=stride[0],
                               order=self.order)
+
+    @property
+    def kernel(self):
+        """(vertical, horizontal) kernel size."""
+        return _pair("k", self.k or ((3,) if self.op == "resize_conv2d" else (4,)))
+
+    @property
+    def factor(self):
+        """(vertical, horizontal) stride, or factor that the layer enlarges by."""
+        return _pair("s", self.s or ((1,) if self.op == "conv2d" else (2,)))
 
     def _padding(self, default):
         if self.p is None:
@@ -156,8 +189,9 @@ class Options(BaseModel):
 
     def module_name(self):
         """The name of the module: a Verilog identifier."""
-        scale = "" if self.op == "conv2d" else f"_s{_text(self.s, 'x')}"
-        name = self.name or f"{self.op}_k{_text(self.k, 'x')}{scale}"
+        kernel = "" if self.op == "resize2d" else f"_k{_short(self.kernel)}"
+        scale = "" if self.factor == (1, 1) else f"_s{_short(self.factor)}"
+        name = self.name or f"{self.op}{kernel}{scale}"
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name in KEYWORDS:
             raise ValueError(f"name must be a Verilog identifier, not {name!r}")
         return name
@@ -178,8 +212,13 @@ def _pair(field, values, form="N or VERTICAL,HORIZONTAL"):
     return (values * 2)[:2]
 
 
-def _text(values, separator=","):
-    return separator.join(map(str, values))
+def _text(values):
+    return ",".join(map(str, values))
+
+
+def _short(pair):
+    """`2` for (2, 2), `2x3` for (2, 3)."""
+    return "x".join(map(str, pair[:1] if pair[0] == pair[1] else pair))
 
 
 def application(function):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .layers import Conv2d, ConvTranspose2d, SubPixelConv2d
+from .layers import Conv2d, ConvTranspose2d, Resize2d, ResizeConv2d, SubPixelConv2d
 
 __all__ = ["PhaseBank", "lower"]
 
@@ -29,6 +29,13 @@ class PhaseBank:
         `channels[p][q]`, shape (out_channels,): which bias and scale each output channel uses.
     groups : int
         Convolution groups: output channel o meets only the input channels of its group.
+    step : tuple of int
+        Input rows (columns) from one period of output phases to the next.
+    clamps : bool
+        Whether a tap beyond an edge meets the pixel at the edge, instead of nothing; no tap is
+        then further out than one pixel.
+    gain : int
+        Most that a weight of the layer is multiplied by, with all that are added into one.
     """
 
     rows: tuple
@@ -36,6 +43,9 @@ class PhaseBank:
     filters: list
     channels: list
     groups: int
+    step: tuple = (1, 1)
+    clamps: bool = False
+    gain: int = 1
 
     @property
     def per_phase_parameters(self):
@@ -46,6 +56,9 @@ class PhaseBank:
 
 def lower(layer, weight):
     """Turn a layer and its weight tensor (layout of `torch.nn`) into its `PhaseBank`."""
+    if isinstance(layer, Resize2d):
+        return _enlarged(layer, np.ones((layer.out_channels, 1, 1, 1), np.int64),
+                         layer.in_channels)
     weight = np.asarray(weight)
     if weight.shape != layer.weight_shape:
         raise ValueError(f"weight must have the shape {layer.weight_shape}, not {weight.shape}")
@@ -53,9 +66,12 @@ def lower(layer, weight):
         case ConvTranspose2d():
             return _transposed(layer, weight)
         case Conv2d():
-            return _convolution(layer, weight, [[np.arange(layer.out_channels)]], layer.groups)
+            return _convolution(layer, weight, [[np.arange(layer.out_channels)]], layer.groups,
+                                layer.stride)
         case SubPixelConv2d():
             return _sub_pixel(layer, weight)
+        case ResizeConv2d():
+            return _enlarged(layer, weight, layer.groups)
     raise TypeError(f"layer must be one of hw.layers, not {type(layer).__name__}")
 
 
@@ -83,12 +99,12 @@ def _transposed(layer, weight):
     return PhaseBank(_offsets(rows), _offsets(columns), filters, channels, layer.groups)
 
 
-def _convolution(layer, weight, channels, groups):
+def _convolution(layer, weight, channels, groups, step=(1, 1)):
     rows, columns = ([[(k * layer.dilation[axis] - layer.padding[axis][0], k)
                        for k in range(layer.kernel_size[axis])]] * len(channels)
                      for axis in (0, 1))
     filters = [[weight[c] for c in row] for row in channels]
-    return PhaseBank(_offsets(rows), _offsets(columns), filters, channels, groups)
+    return PhaseBank(_offsets(rows), _offsets(columns), filters, channels, groups, step)
 
 
 def _sub_pixel(layer, weight):
@@ -109,6 +125,32 @@ def _sub_pixel(layer, weight):
     for channel, group in enumerate(group_of):
         dense[channel, group * size:(group + 1) * size] = weight[channel]
     return _convolution(layer, dense, channels, 1)
+
+
+def _enlarged(layer, weight, groups):
+    """Taps that meet the same pixel are one, their weights added up."""
+    rows, columns = ([_shares(layer, axis, phase) for phase in range(layer.scale_factor[axis])]
+                     for axis in (0, 1))
+    filters = [[np.einsum("yh,oihw,xw->oiyx", row, weight, column, dtype=np.int64)
+                for _, column in columns] for _, row in rows]
+    channels = [[np.arange(layer.out_channels)] * len(columns)] * len(rows)
+    gain = np.prod([max(int(shares.sum(axis=1).max()) for _, shares in axis)
+                    for axis in (rows, columns)])
+    offsets = (tuple(tuple(offsets) for offsets, _ in axis) for axis in (rows, columns))
+    return PhaseBank(*offsets, filters, channels, groups, clamps=layer.clamps, gain=int(gain))
+
+
+def _shares(layer, axis, phase):
+    """(input offsets, ascending, share of each of them in each kernel row or column)."""
+    kernel, dilation, before = (
+        (layer.kernel_size[axis], layer.dilation[axis], layer.padding[axis][0])
+        if isinstance(layer, ResizeConv2d) else (1, 1, 0))
+    found = {}
+    for k in range(kernel):
+        pixel, part = divmod(phase + k * dilation - before, layer.scale_factor[axis])
+        for offset, share in layer.shares(axis)[part].items():
+            found.setdefault(pixel + offset, [0] * kernel)[k] += share
+    return sorted(found), np.array([found[offset] for offset in sorted(found)])
 
 
 def _offsets(phases):

@@ -17,6 +17,9 @@ from functools import cached_property
 
 import numpy as np
 
+from golden.quantisation import requantise
+from golden.resize import divide
+
 from .folding import IDLE, ChannelLayout, Folding
 from .phase_bank import lower
 from .primitives.memory import BankedMemory
@@ -79,6 +82,11 @@ class Program:
         self.layer.output_size(self.height, self.width)
         for derived in ("layout", "requantisation"):
             getattr(self, derived)  # raises where the folding, or the scales, do not fit
+        if self.folding.px > 1 and (self.bank.step[1] > 1 or self.bank.clamps):
+            raise ValueError("px must be 1 where a convolution has a stride, or the edges are "
+                             f"repeated, not {self.folding.px}")
+        if self.layer.weight_shape is None:
+            self._check_resize()
         if self.pack:
             self._check_pack()
         if self.spram and not self.loadable:
@@ -88,14 +96,33 @@ class Program:
                              f"{self.layer.kernel_size} and {self.layout.group_inputs} input "
                              f"channels it may need {self.accumulator_bits} bits")
 
+    def _check_resize(self):
+        """Refuse a factor by which requantisation does not divide exactly."""
+        if self.loadable:
+            raise ValueError(f"loadable must be False for {self.layer.op}, which has no weights, "
+                             "not True")
+        whole, scheme = self.layer.denominator, self.quantisation
+        low, high = scheme.input_range
+        # both are monotonic: it is enough to look at the sums around each half
+        sums = np.clip([np.arange(2 * low - 1, 2 * high + 2, 2) * whole // 2 + n
+                        for n in (-1, 0, 1)], low * whole, high * whole)
+        rounded = requantise(sums.reshape(1, -1), np.float32(1) / np.float32(whole), 0, low, high,
+                             scheme=scheme.requant, bits=scheme.multiplier_bits)
+        if not np.array_equal(rounded.reshape(-1), divide(sums, whole).reshape(-1)):
+            raise ValueError(f"scale_factor must be one that requantisation ({scheme.requant}) "
+                             f"divides by exactly, not {self.layer.scale_factor}")
+
     def _check_pack(self):
         if self.lut_products:
             raise ValueError("lut_products must be False where pack is set, not True")
-        lanes, weight = self.folding.po // self.layout.parallel_groups, self.tensors["weight"]
+        lanes, weights = self.folding.po // self.layout.parallel_groups, self.weight_array
         if lanes % 2:
             raise ValueError("po must give each convolution group an even number of lanes where "
                              f"two share a multiplier, not {lanes}")
-        if self.quantisation.weight_bits == 8 and weight.min() < -127:
+        if self.weight_bits > 8:
+            raise ValueError("weight must have at most 8 bits where two products share a "
+                             f"multiplier, but added up it has {self.weight_bits}")
+        if self.weight_bits == 8 and weights.min() < -127:
             raise ValueError("weight must be at least -127 where two products share a multiplier, "
                              "not -128")
 
@@ -108,7 +135,7 @@ class Program:
 
     @cached_property
     def bank(self):
-        return lower(self.layer, self.tensors["weight"])
+        return lower(self.layer, self.tensors.get("weight"))
 
     @cached_property
     def layout(self):
@@ -119,16 +146,10 @@ class Program:
     def phases(self):
         return len(self.bank.rows), len(self.bank.columns)
 
-    def last_position(self, axis):
-        """(constant, phase): the last output lies at input position `length + constant`."""
-        length = (self.height, self.width)[axis]
-        last = self.layer.output_length(axis, length) - 1
-        position, phase = divmod(last, self.phases[axis])
-        return position - length, phase
-
     def smallest(self, axis):
         """Smallest input length that leaves an output."""
-        return max(1, -self.last_position(axis)[0])
+        largest = (self.height, self.width)[axis]
+        return next(n for n in range(1, largest + 1) if self.layer.output_length(axis, n) > 0)
 
     @cached_property
     def reach(self):
@@ -141,7 +162,7 @@ class Program:
     def line_rows(self):
         """Rows that the line buffer holds: those that one output row needs, and one to fill."""
         low, high = self.reach[0]
-        return min(high - min(low, 0) + 2, 2 * self.height)
+        return min(max(high - min(low, 0) + 1, self.bank.step[0]) + 1, 2 * self.height)
 
     @property
     def row_words(self):
@@ -159,9 +180,20 @@ class Program:
 
     # --- weights ----------------------------------------------------------------------------
 
+    @cached_property
+    def weight_bits(self):
+        """Width of a weight as the engine has it: more than that of the layer if some add up."""
+        bits, gain = self.quantisation.weight_bits, self.bank.gain
+        if gain == 1:
+            return bits
+        if self.loadable:
+            return bits_for(-gain << bits - 1, (gain << bits - 1) - 1)
+        filters = sum(self.bank.filters, [])
+        return bits_for(min(int(f.min()) for f in filters), max(int(f.max()) for f in filters))
+
     @property
     def weight_word_bits(self):
-        return self.folding.pi * self.folding.po * self.quantisation.weight_bits
+        return self.folding.pi * self.folding.po * self.weight_bits
 
     @cached_property
     def weight_array(self):
@@ -183,7 +215,7 @@ class Program:
     @cached_property
     def weight_words(self):
         """Weight memory as a list of ints: lane-major, lowest lane and input lowest."""
-        return pack(self.weight_array.reshape(self.steps, -1), self.quantisation.weight_bits)
+        return pack(self.weight_array.reshape(self.steps, -1), self.weight_bits)
 
     @property
     def steps(self):
@@ -195,6 +227,11 @@ class Program:
     def weight_bank(self):
         """Weight words from the beginning of a loadable bank to that of the next one."""
         return BankedMemory.bank(self.steps) if self.spram else self.steps
+
+    @property
+    def weight_depth(self):
+        """Weight words of the memory: two banks if they are loadable."""
+        return self.weight_bank * (2 if self.loadable else 1)
 
     def phase_steps(self, p, q):
         """Steps of all output-channel groups of one phase."""
@@ -261,7 +298,7 @@ class Program:
         """(lowest, highest) sum of products, without and with the bias."""
         low, high = self.quantisation.input_range
         if self.loadable:
-            most = 1 << (self.quantisation.weight_bits - 1)
+            most = 1 << (self.weight_bits - 1)
             terms = max(map(len, self.bank.rows)) * max(map(len, self.bank.columns))
             bound = terms * self.layout.group_inputs * most * max(-low, high)
             return (-bound, bound), (-bound - 2**31, bound + 2**31 - 1)
@@ -294,7 +331,9 @@ class Program:
 
     @cached_property
     def requantisation(self):
-        return self.quantisation.requantisation(self.tensors, self.layer.parameter_channels)
+        scale = self.tensors["weight_scale"] / np.float32(self.layer.denominator)
+        return self.quantisation.requantisation({**self.tensors, "weight_scale": scale},
+                                                self.layer.parameter_channels)
 
     @cached_property
     def shift_range(self):

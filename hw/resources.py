@@ -17,6 +17,7 @@ from .engine.layouts import Layouts
 from .engine.look_ahead import LookAhead
 from .engine.pipeline_queue import PipelineQueue
 from .engine.rounding import FRACTION, INTEGER, Rounding
+from .engine.stores import WeightMemory
 from .manifest import DeviceFigures
 from .primitives.devices import number
 from .primitives.memory import BankedMemory, BlockMemory
@@ -35,10 +36,10 @@ QUEUES, PLACES = ("line queue", "group queue", "look-ahead queue"), ("output pla
 def memories(program):
     """{name: (how many, bits of a word, words)} of every memory."""
     layouts, layout, px = Layouts(program), program.layout, program.folding.px
-    units, banks = program.requantisers, 2 if program.loadable else 1
+    units = program.requantisers
     found = {
         "line buffer": (px, program.line_word_bits, program.row_words * program.line_rows),
-        "weights": (1, program.weight_word_bits, program.weight_bank * banks),
+        "weights": (1, program.weight_word_bits, program.weight_depth),
         "parameters": (units, layouts.parameters.size, 1 << layouts.parameter_address.width),
         "line queue": (1, layouts.line.size, PipelineQueue.DEPTH),
         "group queue": (1, layouts.group.size, PipelineQueue.DEPTH),
@@ -93,17 +94,19 @@ def _coefficients():
 
 
 def _multipliers(program, device):
-    a, b = signed(program.activation_bits), signed(program.quantisation.weight_bits)
+    a, b = signed(program.activation_bits), signed(program.weight_bits)
     each = MultiplierPair.blocks(device) if program.pack else Multiplier.blocks(device, a, b)
     return program.multipliers * each + requantiser_multipliers(program, device)
 
 
 def _block_rams(program, device):
-    found = 0
+    depth = program.weight_depth
+    found = 0 if program.spram else sum(BlockMemory.blocks(device, width, depth)
+                                        for width in WeightMemory.parts(program, device))
     for name, (count, width, depth) in memories(program).items():
         if name in QUEUES:
             found += count * number(device, "queue_blocks", lambda width, depth: 0)(width, depth)
-        elif name not in PLACES and not (name == "weights" and program.spram):
+        elif name not in (*PLACES, "weights"):
             found += count * BlockMemory.blocks(device, width, depth)
     return found
 
@@ -134,12 +137,12 @@ def parts(program, device):
 
 def _product_bits(program):
     """Bits of a product of look-up tables, which adds the activation for each bit of the weight."""
-    return program.activation_bits * program.quantisation.weight_bits
+    return program.activation_bits * program.weight_bits
 
 
 def _sum_bits(program):
     """Bits of the adders of one lane of the MAC array."""
-    width = program.activation_bits + program.quantisation.weight_bits
+    width = program.activation_bits + program.weight_bits
     terms, bits = program.folding.pi, 2 * program.accumulator_bits
     while terms > 1:
         width, bits, terms = width + 1, bits + terms // 2 * (width + 1), -(-terms // 2)

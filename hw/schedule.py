@@ -31,14 +31,15 @@ class Schedule:
         """(phase, taps inside the frame) of output row n."""
         i, p = divmod(n, len(self._bank.rows))
         return p, tuple(t for t, d in enumerate(self._bank.rows[p])
-                        if 0 <= i + d < self._lengths[0])
+                        if self._bank.clamps or 0 <= i * self._bank.step[0] + d < self._lengths[0])
 
     def _column(self, first, q, lanes):
         """(phase, taps that meet the frame in some of the `lanes` columns from `first` on)."""
         if first * len(self._bank.columns) + q >= self._size[1]:
             return q, ()
-        return q, tuple(t for t, d in enumerate(self._bank.columns[q])
-                        if first + lanes + d > 0 and first + d < self._lengths[1])
+        column = first * self._bank.step[1]
+        return q, tuple(t for t, d in enumerate(self._bank.columns[q]) if self._bank.clamps or (
+            column + lanes + d > 0 and column + d < self._lengths[1]))
 
     def _columns(self, lanes):
         """How many groups of a line there are of each (phase, taps)."""

@@ -31,6 +31,8 @@ def read_tensors(options, layer):
         Naming the field, its value and the rule.
     """
     source = options.weights
+    if layer.weight_shape is None:
+        return _resizing(options, layer)
     depthwise = isinstance(layer, ConvTranspose2d) and (
         layer.groups == layer.in_channels == layer.out_channels)
     if source == "auto":
@@ -54,7 +56,30 @@ def read_tensors(options, layer):
     return quantisation, _checked(values, layer, quantisation)
 
 
-def _read(path):
+def _resizing(options, layer):
+    """(Quantisation, tensors) of a layer that has no weights, whose codes keep their format.
+
+    A weight file holds `input_zero_point`, of which the rounding of ties depends.
+    """
+    if options.activation != "none":
+        raise ValueError(f"activation must be none for {layer.op}, not {options.activation!r}")
+    if options.weights in ("bilinear", "random"):
+        raise ValueError(f"weights must be auto or a file for {layer.op}, "
+                         f"not {options.weights!r}")
+    values = {"input_zero_point": 0}
+    if options.weights != "auto":
+        values = _read(Path(options.weights), ("input_zero_point",), ())
+    zero = int(_integers("input_zero_point", values["input_zero_point"], (),
+                         *dtype_range(options.dtype)))
+    channels = layer.parameter_channels
+    return Quantisation(dtype=options.dtype, requant=options.requant, input_zero_point=zero,
+                        output_zero_point=zero, multiplier_bits=options.multiplier_bits), {
+        "bias": np.zeros(channels, np.int64),
+        "weight_scale": np.ones(channels, np.float32),
+        "input_scale": np.float32(1), "output_scale": np.float32(1)}
+
+
+def _read(path, required=REQUIRED, optional=OPTIONAL):
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             values = {name: arrays[name] for name in arrays.files}
@@ -64,13 +89,13 @@ def _read(path):
     except (zipfile.BadZipFile, ValueError, AttributeError, EOFError, OSError):
         raise ValueError(f"weights must be a file in NumPy's npz format, not {str(path)!r}"
                          ) from None
-    for name in REQUIRED:
+    for name in required:
         if name not in values:
             raise ValueError(f"weights must hold {name}, but {path} holds "
                              f"{', '.join(sorted(values))}")
     for name in values:
-        if name not in REQUIRED + OPTIONAL:
-            raise ValueError(f"weights must hold only {', '.join(REQUIRED + OPTIONAL)}, not {name}")
+        if name not in required + optional:
+            raise ValueError(f"weights must hold only {', '.join(required + optional)}, not {name}")
     return values
 
 

@@ -12,6 +12,7 @@ from golden.timing import EngineParameters, simulate
 from hw.engine.loader import weight_beats
 from hw.export import generate, restore_program
 from hw.manifest import Manifest
+from hw.options import Options
 
 __all__ = ["Design"]
 
@@ -73,15 +74,11 @@ class Design:
 
     def output_size(self, height, width):
         """(height, width) of the output of a frame."""
-        frame, scale = self.frame, self._scale
-        return (frame.out_height - (frame.height - height) * scale[0],
-                frame.out_width - (frame.width - width) * scale[1])
+        return self._layer.output_size(height, width)
 
-    @property
-    def _scale(self):
-        spec = self.spec
-        factor = spec.get("upscale_factor", 1)
-        return spec.get("stride") or [factor, factor]
+    @cached_property
+    def _layer(self):
+        return Options(**self.manifest.options).layer()
 
     def random_frame(self, rng, height=None, width=None, density=1.0):
         """Random input codes (channels, height, width); `density` of them not zero."""
@@ -157,7 +154,7 @@ class Design:
         sparse = self._engine.skip_zeros
         return simulate(self.spec, self._engine,
                         frames if sparse else [f.shape[1:] for f in frames],
-                        weight=self.tensors["weight"], gaps=gaps, ready=ready, start=start)
+                        weight=self.tensors.get("weight"), gaps=gaps, ready=ready, start=start)
 
     def weight_beats(self):
         """Beats of the weight stream, uint8 (n, bytes), that load the tensors of this design."""

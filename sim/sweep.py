@@ -12,6 +12,7 @@ from rich.progress import track
 
 from golden.quantisation import dtype_range
 from hw.export import make_program
+from hw.layers import COORDINATES
 from hw.options import Options, run
 from hw.quantisation import ACTIVATIONS
 
@@ -31,7 +32,7 @@ def draw(seed, directory):
         options = _draw_options(rng)
         try:
             layer = options.layer()
-            if np.prod(layer.weight_shape) > MOST_WEIGHTS:
+            if np.prod(layer.weight_shape or 0) > MOST_WEIGHTS:
                 continue
             path = Path(directory) / "weights.npz"
             np.savez(path, **_draw_tensors(rng, options, layer))
@@ -47,16 +48,22 @@ def _draw_options(rng):
         return choices[rng.integers(len(choices))]
 
     op = pick("conv_transpose2d", "conv_transpose2d", "conv_transpose2d", "conv2d",
-              "sub_pixel_conv2d")
+              "sub_pixel_conv2d", "resize2d", "resize_conv2d")
+    if op == "resize2d":
+        return _draw_resize(rng, pick)
     groups = int(pick(1, 1, 1, 2, 3, 4))
     cin, cout = (groups * int(rng.integers(1, 9 if groups == 1 else 4)) for _ in range(2))
     kernel = tuple(int(min(16, rng.geometric(0.25))) for _ in range(2))
-    stride = {"conv_transpose2d": tuple(int(min(8, rng.geometric(0.45))) for _ in range(2)),
-              "conv2d": (1,), "sub_pixel_conv2d": (int(rng.integers(1, 4)),)}[op]
+    stride = (int(rng.integers(1, 4)),) if op == "sub_pixel_conv2d" else tuple(
+        int(min(8, rng.geometric(0.45))) for _ in range(2))
     dilation = tuple(int(pick(1, 1, 1, 2, 3)) for _ in range(2))
     extent = [d * (k - 1) + 1 for k, d in zip(kernel, dilation)]
     padding = tuple(int(rng.integers(0, max(extent[n // 2], 1) + 1)) for n in range(4))
     extra = {}
+    if op == "resize_conv2d":
+        extra = _draw_resizing(pick)
+        if extra["mode"] == "bilinear":
+            stride, padding = tuple(int(pick(1, 2, 4)) for _ in range(2)), (0,)
     if op == "conv_transpose2d" and rng.random() < 0.5:
         extra["op_pad"] = tuple(int(rng.integers(0, max(s, d))) for s, d in zip(stride, dilation))
     activation = pick("none", "none", *ACTIVATIONS)
@@ -74,7 +81,24 @@ def _draw_options(rng):
         serial_requant=bool(rng.random() < 0.2), name="drawn", **extra)
 
 
+def _draw_resizing(pick):
+    return {"mode": pick("nearest", "bilinear"), "coordinates": pick(*COORDINATES)}
+
+
+def _draw_resize(rng, pick):
+    channels = int(rng.integers(1, 6))
+    return Options(
+        op="resize2d", s=tuple(int(rng.integers(1, 9)) for _ in range(2)), cin=channels,
+        cout=channels, height=int(rng.integers(1, 8)), width=int(rng.integers(1, 8)),
+        po=int(rng.integers(1, channels + 1)), px=int(pick(1, 1, 2)), dtype=pick("uint8", "int8"),
+        skip_zeros=bool(rng.random() < 0.3), serial_requant=bool(rng.random() < 0.2),
+        lut_products=bool(rng.random() < 0.2), name="drawn", **_draw_resizing(pick))
+
+
 def _draw_tensors(rng, options, layer):
+    if layer.weight_shape is None:
+        low, high = dtype_range(options.dtype)
+        return {"input_zero_point": rng.integers(low, high + 1)}
     channels, largest = layer.parameter_channels, (1 << options.weight_bits - 1) - 1
     weight = rng.integers(-largest - (not options.pack), largest + 1, layer.weight_shape)
     if rng.random() < 0.3:

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from .delay import delay
 from .layouts import Layouts, up_to
 from .lookup import lookup
+from .tap_tables import TapTables
 
 __all__ = ["Addresses"]
 
@@ -39,8 +40,8 @@ class Addresses(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         program, px, visit = self._program, self._program.folding.px, self.i
-        rows, columns = ([d for taps in axis for d in taps] for axis in
-                         (program.bank.rows, program.bank.columns))
+        rows, columns = (TapTables(axis, program.bank.clamps).offsets
+                         for axis in (program.bank.rows, program.bank.columns))
 
         def later(value, cycles, name):
             return delay(m, value, cycles, name=name)

@@ -16,14 +16,14 @@ from .registers import AxiLite, Registers
 from .requantiser import Requantiser
 from .sequencer import Sequencer
 from .skid import SkidBuffer
-from .stores import Stores
+from .stores import Stores, WeightMemory
 
 __all__ = ["Engine", "result_latency", "queue_depth"]
 
 
 def data_latency(program):
     """Cycles from the addresses of the last step of a group to its codes."""
-    return BlockMemory.LATENCY + MacArray.latency(program) + Requantiser.latency(program)
+    return WeightMemory.LATENCY + MacArray.latency(program) + Requantiser.latency(program)
 
 
 def result_latency(program):
@@ -96,14 +96,16 @@ class Engine(wiring.Component):
             m.d.comb += [flags.read.eq(sequencer.flag_read), sequencer.flag_data.eq(flags.data)]
 
         step, slack = sequencer.o, MacArray.slack(program, platform)
+        # the lines are nearer than the weights
+        wait = slack + WeightMemory.LATENCY - BlockMemory.LATENCY
         m.d.comb += [
             ingest.geometry.eq(registers.geometry), sequencer.written.eq(ingest.written),
             ingest.release.eq(sequencer.release), ingest.release_en.eq(sequencer.release_en),
             sequencer.departure.eq(output.departure),
-            lines.read.eq(delay(m, step.lines, slack, name="lines_read")),
+            lines.read.eq(delay(m, step.lines, wait, name="lines_read")),
             stores.weight_read.eq(delay(m, step.weight, slack, name="weight_read")),
-            mac_array.i.eq(delay(m, step.mac, BlockMemory.LATENCY, name="step")),
-            mac_array.i_valid.eq(delay(m, sequencer.o_valid, BlockMemory.LATENCY,
+            mac_array.i.eq(delay(m, step.mac, WeightMemory.LATENCY, name="step")),
+            mac_array.i_valid.eq(delay(m, sequencer.o_valid, WeightMemory.LATENCY,
                                        name="step_valid")),
             mac_array.lines.eq(lines.data), mac_array.weights.eq(stores.weight_data),
             requantiser.sums.eq(mac_array.sums), requantiser.i_valid.eq(mac_array.o_valid),

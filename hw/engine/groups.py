@@ -1,6 +1,6 @@
 """Walks the groups of results of each output row, and finds their taps and addresses."""
 
-from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -37,8 +37,8 @@ class GroupWalker(wiring.Component):
     def __init__(self, program):
         self._program = program
         self._layouts = layouts = Layouts(program)
-        self._taps = TapTables(program.bank.columns)
-        self._row_sizes = TapTables(program.bank.rows).sizes
+        self._taps = TapTables(program.bank.columns, program.bank.clamps)
+        self._row_sizes = TapTables(program.bank.rows, program.bank.clamps).sizes
         super().__init__({"i": In(stream.Signature(layouts.line)),
                           "o": Out(stream.Signature(layouts.group))})
 
@@ -77,6 +77,11 @@ class GroupWalker(wiring.Component):
         return m
 
     @property
+    def _stride(self):
+        """Columns from one position to the next."""
+        return self._program.bank.step[1] * self._program.folding.px
+
+    @property
     def _pointers(self):
         """{name: words of one tap} of what is stored in the order of the walk."""
         program = self._program
@@ -111,7 +116,8 @@ class GroupWalker(wiring.Component):
         return data.StructLayout({
             "left": layouts.left,
             # the last output may lie beyond the last input
-            "right": signed(max(line["last_column"].width, line["out_width"].width,
+            "right": signed(max(line["last_column"].width, line["out_width"].width
+                                + (self._program.bank.step[1] - 1).bit_length(),
                                 up_to(self._program.folding.px).width) + 2),
             "parameters": line["parameters"],
             **{name: line[name] for name in self._pointers},
@@ -183,9 +189,13 @@ class GroupWalker(wiring.Component):
             place.parameters.eq(line.parameters),
             *[place[name].eq(line[name]) for name in self._pointers],
             *[place[f"{name}{of}"].eq(0) for name in self._positions for of in ("", "_column")],
-            *[place[f"{name}_next"].eq(self._program.layout.blocks * words)
+            *[place[f"{name}_next"].eq(self._advance_words(words))
               for name, words in self._positions.items()],
         ]
+
+    def _advance_words(self, words):
+        """Words of one memory from one position to the next, `words` in a block of channels."""
+        return self._program.bank.step[1] * self._program.layout.blocks * words
 
     def _find_sizes(self, m, counts, line):
         """How much is stored for a group of these counts, a cycle later: {pointer: words}."""
@@ -209,15 +219,15 @@ class GroupWalker(wiring.Component):
                 m.d.sync += place.parameters.eq(line.parameters)
         with m.If(ends.position):
             m.d.sync += [
-                place.right.eq(place.right - px), place.parameters.eq(line.parameters),
+                place.right.eq(place.right - self._stride), place.parameters.eq(line.parameters),
                 *[place[name].eq(line[name]) for name in self._pointers],
             ]
             for name, words in self._positions.items():
                 column = place[f"{name}_next"]
                 m.d.sync += [place[name].eq(column), place[f"{name}_column"].eq(column),
-                             place[f"{name}_next"].eq(column + program.layout.blocks * words)]
+                             place[f"{name}_next"].eq(column + self._advance_words(words))]
             with m.If(place.left < max(1, px - program.reach[1][0])):
-                m.d.sync += place.left.eq(place.left + px)
+                m.d.sync += place.left.eq(place.left + self._stride)
 
     _PIPELINE = 5  # cycles from the counts to the group, of which 1 to its place
 
@@ -246,17 +256,18 @@ class GroupWalker(wiring.Component):
                 (counts.q, "phase"), (kind, "kind"), (line.row_kind, "row_kind"),
                 (line.row_cut, "row_cut")))
         present = later(counts.pixels_left > counts.q, 2, "present") if px > 1 else 1
+        size = later(taps.size(m, counts.q, name="size"), 2, "size")
         # second cycle
-        first = Signal.like(group.column_tap)
-        m.d.comb += first.eq(start + cut)
-        m.d.comb += group.column_tap.eq(later(first, 3, "first"))
         inside = later(taps.inside(m, phase, after, name="inside"), 1, "inside")
         # third cycle
-        cut_2 = later(cut, 1, "cut")
-        count = Signal.like(group.column_taps)
-        with m.If((inside > cut_2) & present):
-            m.d.comb += count.eq(inside - cut_2)
+        start, cut_2 = later(start, 1, "start"), later(cut, 1, "cut")
+        first, count = Signal.like(group.column_tap), Signal.like(group.column_taps)
+        chosen, chosen_count = taps.choose(start, cut_2, inside, size)
+        m.d.comb += [first.eq(chosen), count.eq(Mux(present, chosen_count, 0))]
+        m.d.comb += group.column_tap.eq(later(first, 2, "first"))
         count = later(count, 1, "count")
+        if self._program.bank.clamps:
+            cut = row_cut = Const(0)    # no word is left out
         # fourth cycle
         m.d.comb += group.column_taps.eq(later(count, 1, "count"))
         rows = later(line.row_taps, 3, "rows")

@@ -5,6 +5,8 @@ from functools import cached_property
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 
+from .tap_tables import TapTables
+
 __all__ = ["Layouts", "bank_of", "up_to"]
 
 
@@ -94,8 +96,9 @@ class Layouts:
     @cached_property
     def _row_fields(self):
         """What a line and its groups know of its row taps."""
-        rows = self._program.bank.rows
-        return {"row_tap": up_to(sum(map(len, rows))), "row_taps": up_to(max(map(len, rows))),
+        bank = self._program.bank
+        return {"row_tap": up_to(len(TapTables(bank.rows, bank.clamps).offsets)),
+                "row_taps": up_to(max(map(len, bank.rows))),
                 "slot": up_to(self._program.line_rows - 1), "release": self.release}
 
     @cached_property
@@ -116,7 +119,9 @@ class Layouts:
 
     @property
     def most_row_cut(self):
-        """Most row taps of a line that lie above the frame."""
+        """Most row taps of a line that lie above the frame, and are left out."""
+        if self._program.bank.clamps:
+            return 0
         return max(sum(d < 0 for d in taps) for taps in self._program.bank.rows)
 
     @cached_property
@@ -126,7 +131,7 @@ class Layouts:
         passed = max(map(len, columns)) + 1     # taps, at most, on the way to the next row
         return data.StructLayout({
             "tag": self.tag, **self._row_fields, "end_of_line": 1,
-            "column_tap": up_to(sum(map(len, columns))),
+            "column_tap": up_to(len(TapTables(columns, program.bank.clamps).offsets)),
             "column_taps": up_to(max(map(len, columns))), "empty": 1, "last": 3,
             "position": self.position(layout.block_inputs),
             "weight": self.weight_address, "next_row": up_to(passed * layout.block_inputs),
@@ -141,7 +146,7 @@ class Layouts:
         program = self._program
         _, width = program.layer.output_size(program.height, program.width)
         positions = -(-width // (program.phases[1] * program.folding.px))
-        return up_to(positions * program.layout.blocks * words - 1)
+        return up_to(positions * program.bank.step[1] * program.layout.blocks * words - 1)
 
     @cached_property
     def visit(self):
@@ -219,7 +224,9 @@ class Layouts:
     @property
     def left(self):
         """Columns from the left edge to the last of the `px` lanes, at most what matters."""
-        return up_to(max(0, -self._program.reach[1][0]) + 2 * self._program.folding.px)
+        program = self._program
+        px = program.folding.px
+        return up_to(max(0, -program.reach[1][0]) + px + px * program.bank.step[1])
 
     @property
     def right(self):

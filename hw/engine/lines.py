@@ -1,6 +1,6 @@
 """Walks the output rows of each frame, and waits until the input rows that they need are there."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -42,7 +42,8 @@ class LineWalker(wiring.Component):
     def __init__(self, program):
         self._program = program
         self._layouts = layouts = Layouts(program)
-        self._taps = TapTables(program.bank.rows)
+        self._step = program.bank.step[0]
+        self._taps = TapTables(program.bank.rows, program.bank.clamps)
         super().__init__({"i": In(stream.Signature(layouts.frame)),
                           "o": Out(stream.Signature(layouts.line)),
                           "written": In(layouts.row_number)})
@@ -65,15 +66,18 @@ class LineWalker(wiring.Component):
         program, frame = self._program, self._layouts.frame.members
         return data.StructLayout({
             "p": up_to(program.phases[0] - 1), "last_phase": 1,
-            "above": up_to(self._taps.most),
+            "above": up_to(self._taps.most + self._step - 1),
             # the last output may lie beyond the last input
-            "below": signed(max(frame["last_row"].width, frame["out_height"].width) + 2),
+            "below": signed(max(frame["last_row"].width, frame["out_height"].width
+                                + (self._step - 1).bit_length()) + 2),
             "lines_left": frame["out_height"], "last": 1, "first": 1, "slot": frame["slot"],
         })
 
     def _walk(self, m, frame, here, queue):
         """Go from line to line."""
         program = self._program
+        rows = program.line_rows
+        step = self._step % rows
         busy, fresh, move = (Signal(name=name) for name in ("busy", "fresh", "move"))
         # what moves into an idle walk is not looked at if it is nothing
         m.d.comb += [move.eq(~busy | queue.room), fresh.eq(~busy | here.last),
@@ -90,11 +94,12 @@ class LineWalker(wiring.Component):
                          here.last_phase.eq(here.p + 2 >= program.phases[0])]
             with m.If(here.last_phase):
                 m.d.sync += [here.p.eq(0), here.last_phase.eq(program.phases[0] == 1),
-                             here.below.eq(here.below - 1),
-                             here.slot.eq(Mux(here.slot == program.line_rows - 1, 0,
-                                              here.slot + 1))]
+                             here.below.eq(here.below - self._step),
+                             here.slot.eq(Mux(here.slot >= rows - step,
+                                              here.slot + step - rows if step > 1 else 0,
+                                              here.slot + step))]
                 with m.If(here.above < self._taps.most):
-                    m.d.sync += here.above.eq(here.above + 1)
+                    m.d.sync += here.above.eq(here.above + self._step)
 
     def _find(self, m, frame, here, queue):
         """The line of this place, `_PIPELINE` cycles later."""
@@ -110,7 +115,9 @@ class LineWalker(wiring.Component):
         highest = lookup(m, here.p, [max((*phase, -program.height)) for phase in
                                      program.bank.rows], name="highest")
         lacking = later(here.below - highest, 1, "lacking")
-        top = program.reach[0][0]
+        # rows above that of the next position: those that a line does not need are not there yet
+        low, high = program.reach[0]
+        top = min(low + self._step - 1, high)
         after_this = later(here.below - top, 1, "after_this")
         keeps_all = later(lookup(m, here.above, [int(n < -1 - top) for n in range(taps.most + 1)],
                                  name="keeps_all"), 1, "keeps_all")
@@ -120,13 +127,12 @@ class LineWalker(wiring.Component):
         end, last, phase = (later(value, 1, name) for value, name in (
             (frame.end, "end"), (here.last, "last"), (here.p, "phase")))
         height = later(frame.last_row + 1, 1, "height")
+        size = later(taps.size(m, here.p, name="size"), 2, "size")
         # second cycle
-        row_tap = Signal.like(line.row_tap)
         needed = Signal.like(line.need)
-        m.d.comb += [row_tap.eq(start + cut),
-                     needed.eq(end - Mux((lacking < 0) | last, 0, lacking))]
+        m.d.comb += needed.eq(end - Mux((lacking < 0) | last, 0, lacking))
         inside = later(taps.inside(m, phase, after, name="inside"), 1, "inside")
-        cut_2 = later(cut, 1, "cut")
+        start_2, cut_2 = later(start, 1, "start"), later(cut, 1, "cut")
         keeps = Signal.like(line.release.rows)
         with m.If((after_this < 0) | last):
             m.d.comb += keeps.eq(0)
@@ -137,18 +143,19 @@ class LineWalker(wiring.Component):
         keeps, height = later(keeps, 1, "keeps"), later(height, 1, "height")
         # third cycle: `kept` rows are those that the lines so far have left in the buffer
         kept = Signal.like(keeps)
-        row_taps = Signal.like(line.row_taps)
+        row_tap, row_taps = Signal.like(line.row_tap), Signal.like(line.row_taps)
+        row_cut = Const(0) if program.bank.clamps else cut_2
         first = later(here.first, 2, "first")
         hands_back = later(here.last_phase | here.last, 2, "hands_back")
         before = Mux(first, height, kept)
         with m.If(later(queue.enter, 2, "entered")):
             m.d.sync += kept.eq(Mux(hands_back, keeps, before))
-        with m.If(inside > cut_2):
-            m.d.comb += row_taps.eq(inside - cut_2)
+        m.d.comb += [place.eq(value) for place, value in zip(
+            (row_tap, row_taps), taps.choose(start_2, cut_2, inside, size))]
         m.d.comb += [
-            line.need.eq(later(needed, 2, "need")), line.row_tap.eq(later(row_tap, 2, "row_tap")),
+            line.need.eq(later(needed, 2, "need")), line.row_tap.eq(later(row_tap, 1, "row_tap")),
             line.row_taps.eq(later(row_taps, 1, "row_taps")),
-            line.row_cut.eq(later(cut_2, 1, "cut")),
+            line.row_cut.eq(later(row_cut, 1, "cut")),
             line.release.rows.eq(later(Mux(hands_back, before - keeps, 0), 1, "rows")),
             line.release.frame.eq(later(last, 2, "last")),
             line.row_kind.eq(later(taps.kind(m, here.p, name="kind"), 3, "kind")),

@@ -72,8 +72,8 @@ class Loader(wiring.Component):
         A frame begins to use a bank; a frame is through with it.
     configured, bank
         Whether there are weights, and which bank the next frame is to use.
-    weight_en, weight
-        Write the beat to this weight word.
+    weight_en, weight, weight_word
+        Write the word to this place; not through a register yet.
     record_en, record, place, unit
         Write the record to this parameter word of this unit.
     table_en, table
@@ -95,6 +95,7 @@ class Loader(wiring.Component):
             "begin": In(1), "begin_bank": In(1), "end": In(1), "end_bank": In(1),
             "configured": Out(1), "bank": Out(1), "error": Out(1),
             "weight_en": Out(1), "weight": Out(layouts.weight_address),
+            "weight_word": Out(program.weight_word_bits),
             "record_en": Out(1), "record": Out(record_beats(program) * weight_beat_bits(program)),
             "place": Out(layouts.parameter_address),
             "unit": Out(up_to(program.requantisers - 1)),
@@ -165,7 +166,7 @@ class Loader(wiring.Component):
         m.d.comb += restart.eq(taken & last)
         m.d.sync += [
             self.record_en.eq(next_part & last_part),
-            self.weight.eq(word), self.beat.eq(beat), self.record.eq(record),
+            self.beat.eq(beat), self.record.eq(record),
             self.place.eq(place), self.unit.eq(unit),
             self.table.eq(Cat(entry, place if program.table_per_channel else target)),
         ]
@@ -179,7 +180,9 @@ class Loader(wiring.Component):
             next_part.eq(taken & parameters), next_entry.eq(taken & tables),
             next_unit.eq(taken & ((parameters & last_part) | (tables & last_entry))),
         ]
-        m.d.sync += [self.weight_en.eq(taken & weights), self.table_en.eq(next_entry)]
+        m.d.comb += [self.weight_en.eq(taken & weights), self.weight.eq(word),
+                     self.weight_word.eq(beat)]
+        m.d.sync += self.table_en.eq(next_entry)
         with m.If(taken):
             m.d.sync += [
                 weights.eq(last | (weights & ~last_word)),

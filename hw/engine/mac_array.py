@@ -123,7 +123,7 @@ class MacArray(wiring.Component):
 
     def _weight(self, weights, o, i):
         return weights.word_select(o * self._program.folding.pi + i,
-                                   self._program.quantisation.weight_bits)
+                                   self._program.weight_bits)
 
     def _multiply(self, m, platform, name, pixel, weights):
         """The products of each output lane."""
@@ -131,7 +131,7 @@ class MacArray(wiring.Component):
         products = [[] for _ in range(folding.po)]
         for o, i in product(range(folding.po), range(folding.pi)):
             block = self.multiplier(program)(signed(program.activation_bits),
-                                             signed(program.quantisation.weight_bits))
+                                             signed(program.weight_bits))
             m.submodules[f"{name}_{o}_{i}"] = block
             m.d.comb += [block.a.eq(self._operand(pixel, o, i)),
                          block.b.eq(self._weight(weights, o, i))]
@@ -143,7 +143,7 @@ class MacArray(wiring.Component):
         program, folding = self._program, self._program.folding
         products = [[] for _ in range(folding.po)]
         for o, i in product(range(0, folding.po, 2), range(folding.pi)):
-            pair = MultiplierPair(program.activation_bits, program.quantisation.weight_bits,
+            pair = MultiplierPair(program.activation_bits, program.weight_bits,
                                   late=self._spare(program, platform))
             m.submodules[f"{name}_{o}_{i}"] = pair
             m.d.comb += [pair.a.eq(self._operand(pixel, o, i)),

@@ -1,6 +1,6 @@
 """AXI4-Lite registers: identity, frame size, status with sticky error bits, counters."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -117,7 +117,8 @@ class Registers(wiring.Component):
     def _writes(self, m):
         """(sizes, output sizes, error bits to clear, whether a size is refused).
 
-        The output size is added up in a cycle for each phase, and both take effect together.
+        The output size is added up in a cycle for each phase or, with a stride, for each output;
+        both take effect together.
         """
         bus, program, okay, no = self.bus, self._program, 0b00, 0b10
         names, most = ("height", "width"), (program.height, program.width)
@@ -178,6 +179,10 @@ class Registers(wiring.Component):
                 m.d.sync += [total.eq(total + number), turns.eq(turns - 1)]
                 with m.If(turns == 0):
                     m.next = "TAKE"
+                for n in range(2):
+                    if program.bank.step[n] > 1:
+                        with m.If(axis == n):
+                            self._count_strides(m, n, number, total)
             with m.State("TAKE"):
                 for n in range(2):
                     with m.If(axis == n):
@@ -186,6 +191,20 @@ class Registers(wiring.Component):
                 m.d.sync += bus.bvalid.eq(1)
                 m.next = "IDLE"
         return sizes, outputs, clear, refused
+
+    def _count_strides(self, m, axis, number, total):
+        """Output length of a convolution with a stride: how often it fits into what is left."""
+        layer, step = self._program.layer, self._program.bank.step[axis]
+        left = Signal(signed(len(number) + 1 + layer.filtered_length(axis, 0).bit_length()),
+                      name=f"left_{axis}")
+        begun = Signal(name=f"begun_{axis}")
+        m.d.sync += [begun.eq(1), left.eq(left - step), total.eq(total + 1)]
+        with m.If(~begun):
+            m.d.sync += [left.eq(number + layer.filtered_length(axis, 0) - 1), total.eq(0)]
+        m.next = "SCALE"
+        with m.If(begun & (left < step)):
+            m.d.sync += begun.eq(0)
+            m.next = "TAKE"
 
     def _reads(self, m, values):
         """Answer reads: a first cycle chooses one of each four registers, a second one of those."""

@@ -1,5 +1,7 @@
 """Which taps of a phase are inside the frame, as small tables of the distances to its edges."""
 
+from amaranth.hdl import Const, Mux
+
 from .lookup import clamp, lookup, table
 
 __all__ = ["TapTables"]
@@ -11,22 +13,33 @@ class TapTables:
     Those inside the frame are a first one and a count: `cut` lie before its beginning, and
     `inside` is where those beyond its end begin. Distances are limited to what matters.
 
+    Where edges are repeated, no tap is left out, and those of a phase at an edge follow after all
+    others: with the first one moved inside, with the last one, and with both.
+
     Parameters
     ----------
     phases : tuple of tuple of int
         Offsets of the taps of each phase.
+    clamps : bool
+        Whether edges are repeated; no tap is then more than one position outside.
 
     Attributes
     ----------
+    offsets : list of int
+        Offset of each tap.
     most : int
         From this distance on, no tap lies before the beginning.
     sizes : list of int
         Numbers of taps that phases have; a *kind* is an index into it.
     """
 
-    def __init__(self, phases):
-        self._phases = phases
-        offsets = [d for taps in phases for d in taps]
+    def __init__(self, phases, clamps=False):
+        self._phases, self._clamps = phases, clamps
+        self.offsets = offsets = [d for taps in phases for d in taps]
+        self._total = len(offsets)
+        if clamps:
+            self.offsets = [min(max(d, low), max(taps) - back) for back in (0, 1)
+                            for low in (min(offsets), 0) for taps in phases for d in taps]
         self.most = max(1, -min(offsets))
         self._low, self._high = min(0, *offsets) - 1, max(0, *offsets)
         self.sizes = sorted({len(taps) for taps in phases})
@@ -39,6 +52,19 @@ class TapTables:
     def kind(self, m, phase, *, name):
         """Which of `sizes` a phase has."""
         return lookup(m, phase, [self.sizes.index(len(taps)) for taps in self._phases], name=name)
+
+    def size(self, m, phase, *, name):
+        """Number of taps of a phase, where `choose` wants to know it."""
+        if not self._clamps:
+            return Const(0)
+        return lookup(m, phase, list(map(len, self._phases)), name=name)
+
+    def choose(self, start, cut, inside, size):
+        """(first, count) of the taps that count, of a phase with that `start`, `cut` and so on."""
+        if self._clamps:
+            return (start + Mux(cut.any(), self._total, 0)
+                    + Mux(inside != size, 2 * self._total, 0), size)
+        return start + cut, Mux(inside > cut, inside - cut, 0)
 
     def cut(self, m, phase, before, *, name):
         """Taps before the beginning, `before` positions away (0..most)."""

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from . import ecp5, ice40
+from .pipeline import delayed
 
-__all__ = ["DEVICES", "Device", "elaborated", "number"]
+__all__ = ["DEVICES", "Device", "elaborated", "near", "number"]
 
 MODELS = Path(__file__).with_name("models")
 
@@ -58,3 +59,8 @@ def number(device, name, portable):
     device = DEVICES[device] if isinstance(device, str) else device
     found = device.number(name) if isinstance(device, Device) else None
     return portable if found is None else found
+
+
+def near(m, platform, value, name):
+    """`value` a cycle later, in registers of its own if the device can, near to where it goes."""
+    return number(platform, "own_register", delayed)(m, value, name)

@@ -7,9 +7,9 @@ from .pipeline import delayed
 from .tiles import cut, tiled
 
 __all__ = ["CELLS", "PAIR_BLOCKS", "BlockMemory", "Multiplier", "MultiplierPair",
-           "memory_blocks"]
+           "memory_blocks", "near_bits", "own_register"]
 
-CELLS = ("CCU2C", "DP16KD", "MULT18X18D")
+CELLS = ("CCU2C", "DP16KD", "MULT18X18D", "TRELLIS_FF")
 PAIR_BLOCKS = 1     # of a MultiplierPair
 
 OPERAND = signed(18)
@@ -23,11 +23,23 @@ ASPECTS = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
 ADDRESS_BITS = 14
 LUT_DEPTH = 32              # deepest memory that may be LUT RAM: a 2-input mux after 16 words
 LUT_CELLS = 16              # 16 x 4 bit cells that are worth one block
+NEAR_BLOCKS = 8             # blocks that one address register can be near to
 
 
 def scalars(kind, name, value):
     """Connections of a port whose bits are ports of their own."""
     return {f"{kind}_{name}{n}": bit for n, bit in enumerate(value)}
+
+
+def own_register(m, value, name):
+    """`value` a cycle later, in cells of its own: Yosys merges registers that are equal."""
+    later = Signal(value.shape(), name=name)
+    for n, bit in enumerate(value):
+        m.submodules[f"{name}_{n}"] = Instance(
+            "TRELLIS_FF", p_GSR="DISABLED", p_CEMUX="1", p_CLKMUX="CLK", p_LSRMUX="LSR",
+            p_REGSET="RESET", p_SRMODE="LSR_OVER_CE",
+            i_CLK=ClockSignal(), i_DI=bit, o_Q=later[n])
+    return later
 
 
 def _multiplier(m, a, b):
@@ -70,7 +82,7 @@ def MultiplierPair(c):
     high = Signal(signed(18 - shift))
     m.d.comb += high.eq(c.b1 - c.b0[-1])
     packed = delayed(m, Cat(low, high).as_signed(), "packed")
-    a = delayed(m, c.a, "a_in")
+    a = own_register(m, c.a, "a_in")
     product = delayed(m, _multiplier(m, a, packed), "product")
     lower, upper = product[:shift], product[shift:shift + bits]
     if overlaps:
@@ -139,6 +151,12 @@ def memory_blocks(width, depth):
     columns, rows, _, _ = cut(width, depth, ASPECTS)
     cells = -(-width // 4) * -(-depth // 16)
     return 0 if depth <= LUT_DEPTH and cells <= LUT_CELLS * columns * rows else columns * rows
+
+
+def near_bits(width, depth):
+    """Bits of a word that are in blocks near each other."""
+    _, _, bits, _ = cut(width, depth, ASPECTS)
+    return NEAR_BLOCKS * bits
 
 
 def BlockMemory(c):

@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from .devices import elaborated, number
+from .devices import elaborated, near, number
 from .pipeline import delayed
 
 __all__ = ["LutMultiplier", "Multiplier", "MultiplierPair", "WideMultiplier"]
@@ -194,7 +194,8 @@ class MultiplierPair(wiring.Component):
 class WideMultiplier(wiring.Component):
     """Exact product of unsigned operands wider than one block, `LATENCY` cycles after them.
 
-    Made of up to nine `Multiplier` on parts of the operands, added in two steps.
+    Made of up to nine `Multiplier` on parts of the operands, which are sent to each of them first,
+    and added in two steps.
 
     Parameters
     ----------
@@ -207,7 +208,7 @@ class WideMultiplier(wiring.Component):
         As in `Multiplier`.
     """
 
-    LATENCY = Multiplier.LATENCY + 2
+    LATENCY = 1 + Multiplier.LATENCY + 2
     PART_BITS = 17  # unsigned bits that fit a signed 18-bit operand
 
     def __init__(self, a_bits, b_bits):
@@ -229,8 +230,10 @@ class WideMultiplier(wiring.Component):
             for x in range(0, len(self.a), part):
                 a = self.a[x:x + part]
                 block = Multiplier(a.shape(), b.shape())
-                m.submodules[f"block_{y // part}{x // part}"] = block
-                m.d.comb += [block.a.eq(a), block.b.eq(b)]
+                name = f"block_{y // part}{x // part}"
+                m.submodules[name] = block
+                m.d.comb += [block.a.eq(near(m, platform, a, f"{name}_a")),
+                             block.b.eq(near(m, platform, b, f"{name}_b"))]
                 row.append(block.p << x)
             name = f"row_{y // part}"
             total = Signal(unsigned(len(self.a) + len(b)), name=f"{name}_sum")

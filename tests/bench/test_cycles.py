@@ -106,7 +106,7 @@ def test_sweep_keeps_all_multipliers_busy():
         program = make_program(case.options)
         assert case.multipliers == 64
         assert case.layer.output_size(*(case.options.height,) * 2) == (
-            case.options.height * case.options.s[0],) * 2
+            case.options.height * case.options.factor[0],) * 2
         useful += program.schedule.useful_macs
         predicted = predict(program, case.options, frames=2)
         assert predicted.cycles < min(case.peers.values()), case.text

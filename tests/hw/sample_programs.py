@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 
 from hw.folding import Folding
-from hw.layers import Conv2d, ConvTranspose2d, SubPixelConv2d
+from hw.layers import Conv2d, ConvTranspose2d, Resize2d, ResizeConv2d, SubPixelConv2d
 from hw.program import Program
 from hw.quantisation import Quantisation
 
@@ -16,11 +16,15 @@ def make_program(layer, *, size=(5, 6), seed=0, keep=1.0, folding=None, quantisa
     rng = np.random.default_rng(seed)
     formats = Quantisation(**quantisation or {})
     most, channels = 1 << formats.weight_bits - 1, layer.parameter_channels
-    weight = rng.integers(-most + options.get("pack", False), most, layer.weight_shape)
-    weight *= rng.random(layer.weight_shape) < keep
+    shape = layer.weight_shape or (channels, 1, 1, 1)
+    weight = rng.integers(-most + options.get("pack", False), most, shape)
+    weight *= rng.random(shape) < keep
     scale = rng.uniform(0.5, 2, channels) * 1.5 / most / np.sqrt(weight[0].size)
+    if layer.weight_shape is None:
+        scale = np.ones(channels)
+    bias = rng.integers(-3000, 3000, channels)
     values = {
-        "weight": weight, "bias": rng.integers(-3000, 3000, channels),
+        "weight": weight, "bias": bias if layer.weight_shape else 0 * bias,
         "weight_scale": scale.astype(np.float32), "input_scale": np.float32(0.5),
         "output_scale": np.float32(0.5), "pre_scale": np.float32(0.5),
         "pre_zero_point": 3, "slope": rng.uniform(-1, 1, layer.out_channels).astype(np.float32),
@@ -45,6 +49,16 @@ def sub_pixel(inputs, outputs, kernel=3, padding=1, factor=2, **more):
                           padding=padding, upscale_factor=factor, **more)
 
 
+def resize(channels, factor=2, mode="bilinear", **more):
+    return Resize2d(in_channels=channels, out_channels=channels, scale_factor=factor, mode=mode,
+                    **more)
+
+
+def resize_convolution(inputs, outputs, kernel=3, padding=1, factor=2, **more):
+    return ResizeConv2d(in_channels=inputs, out_channels=outputs, kernel_size=kernel,
+                        padding=padding, scale_factor=factor, **more)
+
+
 PROGRAMS = {  # name: (layer, options), small, and unlike each other
     "plain": (transposed(), {}),
     "folded": (transposed(4, 6, 3, output_padding=1), {"folding": {"pi": 2, "po": 3}}),
@@ -66,6 +80,22 @@ PROGRAMS = {  # name: (layer, options), small, and unlike each other
     "convolution": (convolution(3, 4), {"folding": {"pi": 3, "po": 2}}),
     "dense pixels": (convolution(2, 1, 3, 2, dilation=2),
                      {"folding": {"pi": 1, "px": 4}, "size": (5, 7)}),
+    "strided": (convolution(3, 4, stride=2), {"folding": {"pi": 2, "po": 2}}),
+    "far strides": (convolution(2, 2, (1, 2), ((0, 1), (0, 0)), stride=(3, 2)),
+                    {"size": (8, 7)}),
+    "skip strided": (convolution(5, 2, 5, 2, stride=(1, 3), dilation=(1, 2)),
+                     {"folding": {"pi": 2, "po": 2}, "skip_zeros": True, "size": (5, 9)}),
+    "bilinear": (resize(3), {"folding": {"po": 2}}),
+    "bilinear corners": (resize(2, (3, 2), coordinates="align_corners"), {"size": (4, 5)}),
+    "bilinear skip": (resize(2, (4, 3)), {"skip_zeros": True, "size": (3, 2)}),
+    "bilinear one": (resize(1, 2), {"size": (1, 1)}),
+    "nearest": (resize(4, (2, 3), "nearest"), {"folding": {"po": 4}, "size": (3, 4)}),
+    "nearest convolution": (resize_convolution(3, 4), {"folding": {"pi": 2, "po": 2}}),
+    "nearest pixels": (resize_convolution(2, 2, 5, ((2, 1), (0, 3)), 3),
+                       {"folding": {"po": 2, "px": 2}, "size": (3, 4), "keep": 0.2}),
+    "bilinear convolution": (resize_convolution(3, 2, 3, 0, mode="bilinear"),
+                             {"folding": {"pi": 3}, "size": (3, 4)}),
+    "loadable nearest": (resize_convolution(2, 2), {"loadable": True, "size": (3, 3)}),
     "sub-pixel": (sub_pixel(3, 2), {"folding": {"pi": 3}, "size": (4, 4)}),
     "shuffled groups": (sub_pixel(4, 2, factor=3, order="DCR", groups=2),
                         {"folding": {"pi": 2, "po": 2}, "size": (3, 4)}),

@@ -41,7 +41,7 @@ def test_files(layer, tmp_path):
     generate(options, tmp_path / "b")
     written = files(tmp_path / "a")
     assert written == files(tmp_path / "b")
-    models = {"ecp5": {"CCU2C.v", "DP16KD.v", "MULT18X18D.v"},
+    models = {"ecp5": {"CCU2C.v", "TRELLIS_FF.v", "DP16KD.v", "MULT18X18D.v"},
               "ice40": {"SB_MAC16.v", "SB_RAM40_4K.v", "SB_SPRAM256KA.v"}}
     assert set(written) == models.get(options.target, set()) | {
         f"engine.{end}" for end in ("v", "json", "npz", "core", "vlt")}

@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-from sample_programs import convolution, sub_pixel, transposed
+from sample_programs import convolution, resize, resize_convolution, sub_pixel, transposed
 
-from golden.arithmetic import conv2d, conv_transpose2d, sub_pixel_conv2d
-from hw.layers import Conv2d, ConvTranspose2d, Layer, SubPixelConv2d
+from golden.model import accumulate
+from hw.layers import Conv2d, ConvTranspose2d, Layer, Resize2d, ResizeConv2d, SubPixelConv2d
 
 REFUSED = (
     (ConvTranspose2d, {"in_channels": 0}, "in_channels must be a whole number at least 1, not 0"),
@@ -35,6 +35,15 @@ REFUSED = (
      r"output_padding must be smaller than stride or dilation \(2, 1\), not 2"),
     (SubPixelConv2d, {"order": "RDC"}, "order must be CRD or DCR, not 'RDC'"),
     (SubPixelConv2d, {"upscale_factor": 33}, "upscale_factor must be .* in 1..32, not 33"),
+    (Conv2d, {"stride": 0}, "stride must be a whole number in 1..32, not 0"),
+    (Resize2d, {}, r"out_channels must be in_channels \(6\) for resize2d, not 4"),
+    (ResizeConv2d, {"scale_factor": 1.5}, "scale_factor must be an int or .*, not 1.5"),
+    (ResizeConv2d, {"mode": "cubic"}, "mode must be one of nearest, bilinear, not 'cubic'"),
+    (ResizeConv2d, {"coordinates": "tf"}, "coordinates must be one of half_pixel, .*, not 'tf'"),
+    (ResizeConv2d, {"mode": "bilinear", "padding": (0, (1, 0))},
+     r"padding must be 0 for a bilinear resize_conv2d, not \(\(0, 0\), \(1, 0\)\); or resize in"),
+    (ResizeConv2d, {"mode": "bilinear", "scale_factor": (2, 3)},
+     "scale_factor must be a power of two for a bilinear resize_conv2d, not 3; or resize in"),
 )
 
 
@@ -76,8 +85,7 @@ def test_fields_are_pairs_and_frozen():
 
 def test_common_part_is_abstract():
     layer = Layer(in_channels=1, out_channels=1)
-    for use in (lambda: layer.upsampling, lambda: layer.weight_shape,
-                lambda: layer.output_length(0, 1)):
+    for use in (lambda: layer.weight_shape, lambda: layer.output_length(0, 1)):
         with pytest.raises(NotImplementedError):
             use()
 
@@ -86,23 +94,17 @@ LAYERS = (
     transposed(2, 4, (4, 3), (3, 2), ((1, 2), (0, 1)), output_padding=(2, 1), groups=2),
     transposed(1, 3, (2, 5), (1, 4), 0, dilation=(3, 2), output_padding=(2, 3)),
     convolution(2, 4, (3, 2), ((1, 0), (2, 1)), dilation=(1, 2), groups=2),
+    convolution(2, 4, (3, 2), ((1, 0), (2, 1)), stride=(2, 3)),
     sub_pixel(2, 3, (2, 3), ((0, 1), (1, 1)), 3, dilation=(2, 1)),
+    resize(2, (2, 3)), resize(2, (2, 3), coordinates="align_corners"),
+    resize_convolution(2, 3, (3, 4), ((0, 1), (1, 1)), (2, 3), dilation=(2, 1)),
+    resize_convolution(2, 3, 3, 0, mode="bilinear", coordinates="align_corners"),
 )
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.op)
 def test_sizes_are_those_of_the_definition(layer):
-    x, weight = np.zeros((layer.in_channels, 5, 7), int), np.zeros(layer.weight_shape, int)
-    options = {"padding": layer.padding, "dilation": layer.dilation, "groups": layer.groups}
-    bias = np.zeros(layer.parameter_channels, int)
-    match layer:
-        case ConvTranspose2d():
-            output = conv_transpose2d(x, weight, bias, **options, stride=layer.stride,
-                                      output_padding=layer.output_padding)
-        case Conv2d():
-            output = conv2d(x, weight, bias, **options)
-        case SubPixelConv2d():
-            output = sub_pixel_conv2d(x, weight, bias, **options, factor=layer.upscale_factor)
+    tensors = {"weight": np.zeros(layer.weight_shape, int)} if layer.weight_shape else {}
+    spec = {**layer.describe(), "dtype": "uint8", "input_zero_point": 0}
+    output = accumulate(spec, tensors, np.zeros((layer.in_channels, 5, 7), int))
     assert output.shape == (layer.out_channels, *layer.output_size(5, 7))
-    factors = getattr(layer, "stride", (getattr(layer, "upscale_factor", 1),) * 2)
-    assert layer.upsampling == factors

@@ -6,6 +6,8 @@ from hw.gen import app
 from hw.layers import Conv2d, ConvTranspose2d, SubPixelConv2d
 from hw.options import Options, run
 
+OPS = ("op must be 'conv_transpose2d', 'conv2d', 'sub_pixel_conv2d', 'resize2d' or "
+       "'resize_conv2d', not 'deconv'")
 WRONG = [
     ("--spram", "loadable must be True where spram is set, not False"),
     ("--spram --loadable", "target must be ice40 where spram is set, not 'generic'"),
@@ -22,9 +24,16 @@ WRONG = [
     ("--p 90", "padding must leave at least one output pixel, but a 64x64 input gives -50x-50"),
     ("--op-pad 2", "output_padding must be smaller than stride or dilation (2, 1), not 2"),
     ("--op conv2d --op-pad 1", "op_pad must not be given for conv2d, not (1,)"),
-    ("--op conv2d --s 2", "s must be 1 for conv2d, not 2"),
+    ("--op resize2d --k 3", "k must not be given for resize2d, not (3,)"),
+    ("--op resize2d --loadable",
+     "loadable must be False for resize2d, which has no weights, not True"),
+    ("--op resize2d --weights random", "weights must be auto or a file for resize2d, not 'random'"),
+    ("--op resize2d --mode bilinear --s 6 --requant compact",
+     "scale_factor must be one that requantisation (compact) divides by exactly, not (6, 6)"),
+    ("--op conv2d --s 2 --px 2",
+     "px must be 1 where a convolution has a stride, or the edges are repeated, not 2"),
     ("--op sub_pixel_conv2d --s 2,3", "s must be one factor for sub_pixel_conv2d, not 2,3"),
-    ("--op deconv", "op must be 'conv_transpose2d', 'conv2d' or 'sub_pixel_conv2d', not 'deconv'"),
+    ("--op deconv", OPS),
     ("--groups 3", "groups must divide in_channels (1), not 3"),
     ("--cin x", "cin must be a valid integer, unable to parse string as an integer, not 'x'"),
     ("--cin 0", "in_channels must be a whole number at least 1, not 0"),

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from sample_programs import PROGRAMS, convolution, sub_pixel, transposed
+from sample_programs import PROGRAMS, convolution, resize_convolution, sub_pixel, transposed
 
 from golden.model import accumulate
+from golden.resize import denominator
 from hw.layers import Layer
 from hw.phase_bank import lower
 
@@ -20,7 +21,10 @@ LAYERS = {name: layer for name, (layer, _) in PROGRAMS.items()} | {
 
 
 def correlate(bank, codes, size):
-    """The bank applied to a frame: one small filter for each phase, absent neighbours 0."""
+    """The bank applied to a frame: one small filter for each phase, absent neighbours 0.
+
+    Unless the edges are repeated, so that there are none.
+    """
     phases = len(bank.rows), len(bank.columns)
     channels, height, width = codes.shape
     output = np.zeros((len(bank.channels[0][0]), *size), int)
@@ -29,8 +33,12 @@ def correlate(bank, codes, size):
         (i, p), (j, q) = divmod(n, phases[0]), divmod(m, phases[1])
         for ty, dy in enumerate(bank.rows[p]):
             for tx, dx in enumerate(bank.columns[q]):
-                if 0 <= i + dy < height and 0 <= j + dx < width:
-                    pixel = codes[:, i + dy, j + dx].reshape(bank.groups, -1)
+                y, x = i * bank.step[0] + dy, j * bank.step[1] + dx
+                if bank.clamps:
+                    assert -1 <= y <= height and -1 <= x <= width
+                    y, x = min(max(y, 0), height - 1), min(max(x, 0), width - 1)
+                if 0 <= y < height and 0 <= x < width:
+                    pixel = codes[:, y, x].reshape(bank.groups, -1)
                     taps = bank.filters[p][q][:, :, ty, tx].reshape(bank.groups, per_group, -1)
                     output[:, n, m] += np.einsum("goc,gc->go", taps, pixel).reshape(-1)
     return output
@@ -39,16 +47,19 @@ def correlate(bank, codes, size):
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
 def test_the_bank_is_the_layer(layer):
     rng = np.random.default_rng(len(repr(layer)))
-    weight = rng.integers(-128, 128, layer.weight_shape)
+    weight, bias = None, np.zeros(layer.parameter_channels, int)
+    if layer.weight_shape:
+        weight = rng.integers(-128, 128, layer.weight_shape)
+        bias = rng.integers(-1000, 1000, layer.parameter_channels)
     size = 5, 7
     codes = rng.integers(0, 256, (layer.in_channels, *size))
-    bias = rng.integers(-1000, 1000, layer.parameter_channels)
     bank = lower(layer, weight)
     spec = {**layer.describe(), "dtype": "uint8", "input_zero_point": 0}
     expected = accumulate(spec, {"weight": weight, "bias": bias}, codes)
     found = correlate(bank, codes, layer.output_size(*size))
     phases = len(bank.rows), len(bank.columns)
-    assert phases == layer.upsampling
+    assert max(abs(f).max(initial=0) for f in sum(bank.filters, [])) <= bank.gain * (
+        1 if weight is None else abs(weight).max())
     for p, q in np.ndindex(*phases):
         assert bank.filters[p][q].shape == (
             layer.out_channels, layer.in_channels // bank.groups, len(bank.rows[p]),
@@ -56,7 +67,16 @@ def test_the_bank_is_the_layer(layer):
         assert list(bank.rows[p]) == sorted(set(bank.rows[p]))
         assert list(bank.columns[q]) == sorted(set(bank.columns[q]))
         found[:, p::phases[0], q::phases[1]] += bias[bank.channels[p][q]][:, None, None]
+    if weight is None:  # golden does not reduce the shares to lowest terms
+        whole = denominator(layer.mode, layer.scale_factor, layer.coordinates)
+        found *= whole // layer.denominator
     np.testing.assert_array_equal(found, expected)
+
+
+def test_taps_on_the_same_pixel_are_one():
+    bank = lower(resize_convolution(1, 1), np.arange(9).reshape(1, 1, 3, 3))
+    assert bank.rows == bank.columns == ((-1, 0), (0, 1)) and bank.gain == 4
+    assert bank.filters[0][0].tolist() == [[[[0, 1 + 2], [3 + 6, 4 + 5 + 7 + 8]]]]
 
 
 def test_no_inserted_zeros():

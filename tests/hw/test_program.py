@@ -15,48 +15,26 @@ def unpacked(words, bits, count, signed=False):
     return [[v - 2 * half if v >= half else v for v in row] for row in values]
 
 
-def kernel_weight(program, out, inp, y, x):
-    """Weight between two channels for a tap of the kernel, in the layout of each layer."""
-    layer, weight = program.layer, program.tensors["weight"]
-    if layer.op == "conv_transpose2d":
-        size = layer.in_channels // layer.groups
-        within = layer.out_channels // layer.groups
-        return weight[inp, out % within, y, x] if inp // size == out // within else 0
-    size = layer.in_channels // layer.groups
-    group = out * layer.groups // layer.parameter_channels
-    return weight[out, inp % size, y, x] if inp // size == group else 0
-
-
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_weight_words(name):
-    """Follow the definition of the layer from each weight word back to the weight tensor."""
+    """Follow the order of the walk from each weight word back to the phase bank."""
     p = program(name)
-    layout, bank, layer = p.layout, p.bank, p.layer
-    found = iter(unpacked(p.weight_words, p.quantisation.weight_bits,
-                          p.folding.po * p.folding.pi, signed=True))
-    stride = layer.upsampling if layer.op == "conv_transpose2d" else (1, 1)
-
-    def kernel(axis, phase, offset):
-        if layer.op == "conv_transpose2d":
-            return (phase + layer.padding[axis][0] - offset * stride[axis]) // layer.dilation[axis]
-        return (offset + layer.padding[axis][0]) // layer.dilation[axis]
-
-    for row, dys in enumerate(bank.rows):
-        for column, dxs in enumerate(bank.columns):
-            for beat, outs in enumerate(layout.output_channels):
-                block = beat // layout.block_outputs
-                for dy, dx in ((dy, dx) for dy in dys for dx in dxs):
-                    y, x = kernel(0, row, dy), kernel(1, column, dx)
-                    for word in range(layout.block_inputs):
-                        ins = layout.input_channels[block * layout.block_inputs + word]
-                        expected = []
-                        for lane, out in enumerate(outs):
-                            side = lane // (p.folding.po // layout.parallel_groups)
-                            for inp in ins[side * p.folding.pi:][:p.folding.pi]:
-                                channel = bank.channels[row][column][out]
-                                expected.append(0 if IDLE in (out, inp) else
-                                                kernel_weight(p, channel, inp, y, x))
-                        assert next(found) == expected
+    layout, bank = p.layout, p.bank
+    found = iter(unpacked(p.weight_words, p.weight_bits, p.folding.po * p.folding.pi, signed=True))
+    for row, column in np.ndindex(*p.phases):
+        for beat, outs in enumerate(layout.output_channels):
+            block = beat // layout.block_outputs
+            for y, x in np.ndindex(len(bank.rows[row]), len(bank.columns[column])):
+                for word in range(layout.block_inputs):
+                    ins = layout.input_channels[block * layout.block_inputs + word]
+                    expected = []
+                    for lane, out in enumerate(outs):
+                        side = lane // (p.folding.po // layout.parallel_groups)
+                        for inp in ins[side * p.folding.pi:][:p.folding.pi]:
+                            same = inp // layout.group_inputs == out // layout.group_outputs
+                            expected.append(0 if IDLE in (out, inp) or not same else bank.filters[
+                                row][column][out, inp % layout.group_inputs, y, x])
+                    assert next(found) == expected
     assert next(found, None) is None
 
 
@@ -94,8 +72,8 @@ def test_line_rows(name):
         most = max(most, reached - freed)
         freed += line.release["rows"]
     assert freed == reached == p.height and most <= p.line_rows
-    reach = p.reach[0]
-    assert p.line_rows == min(reach[1] - min(reach[0], 0) + 2, 2 * p.height)
+    (low, high), step = p.reach[0], p.bank.step[0]
+    assert p.line_rows == min(max(high - min(low, 0) + 1, step) + 1, 2 * p.height)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

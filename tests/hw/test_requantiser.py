@@ -133,11 +133,11 @@ def test_codes(name, pauses):
 def test_latency_and_interval():
     p = make_program(transposed(1, 6, 3, 2, 1), folding={"po": 6})
     assert (p.requantisers, p.result_interval) == (6, 1)
-    assert Requantiser.latency(p) == 2 + 19
+    assert Requantiser.latency(p) == 2 + 20
     p = make_program(transposed(3, 6), folding={"po": 6}, quantisation={"activation": "tanh"})
     assert (p.requantisers, p.result_interval) == (2, 3)
-    assert Requantiser.latency(p) == 2 + 19 + 2 + 2
+    assert Requantiser.latency(p) == 2 + 20 + 2 + 2
     p = make_program(transposed(3, 6), folding={"po": 6}, loadable=True)
-    assert Requantiser.latency(p) == 2 + 23 + 2
+    assert Requantiser.latency(p) == 2 + 24 + 2
     p = make_program(transposed(3, 6), folding={"po": 6}, quantisation={"requant": "compact"})
-    assert Requantiser.latency(p) == 2 + 18 + 2
+    assert Requantiser.latency(p) == 2 + 19 + 2

@@ -10,7 +10,7 @@ from sample_programs import PROGRAMS, make_program, program
 
 from hw.engine.layouts import Layouts
 from hw.engine.loader import Loader, beat_count, weight_beat_bits, weight_beats
-from hw.engine.stores import Stores
+from hw.engine.stores import Stores, WeightMemory
 from hw.primitives.memory import BlockMemory
 
 LOADABLE = [name for name in PROGRAMS if program(name).loadable]
@@ -22,11 +22,11 @@ def other(name, seed=77):
     return make_program(layer, seed=seed, **options)
 
 
-async def read(ctx, address, data, value):
+async def read(ctx, address, data, value, latency=BlockMemory.LATENCY):
     ctx.set(address, value)
     await ctx.tick()
     ctx.set(Value.cast(address), 0)
-    for _ in range(BlockMemory.LATENCY - 1):
+    for _ in range(latency - 1):
         await ctx.tick()
     return plain(ctx.get(data))
 
@@ -35,7 +35,8 @@ async def check_contents(ctx, dut, p, bank=0):
     """Every constant of a program is in this bank."""
     layouts, units = Layouts(p), p.requantisers
     for n, word in enumerate(p.weight_words):
-        assert await read(ctx, dut.weight_read, dut.weight_data, bank * p.weight_bank + n) == word
+        assert await read(ctx, dut.weight_read, dut.weight_data, bank * p.weight_bank + n,
+                          WeightMemory.LATENCY) == word
     turn_bits, set_bits = layouts.turn_bits, layouts.tag["parameters"].width
     for row, records in enumerate(p.parameter_records):
         number, turn = divmod(row, p.turns)

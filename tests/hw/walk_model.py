@@ -30,6 +30,19 @@ def assert_matches(seen, expected):
                 f"item {n}: {name} is {one.get(name, 0)}, not {value}: {one}, not {other}"
 
 
+def first_tap(bank, phases, phase, first, edges):
+    """Number of the first tap; those at edges (-1, 1, both) have others, after all the rest."""
+    number = sum(map(len, phases[:phase])) + first
+    if bank.clamps:
+        number += ((-1 in edges) + 2 * (1 in edges)) * sum(map(len, phases))
+    return number
+
+
+def edges(positions, length):
+    """Where positions are beyond an edge: -1, 1."""
+    return {-1 if at < 0 else 1 for at in positions if not 0 <= at < length}
+
+
 class Line:
     """Output row n: position i, phase p."""
 
@@ -37,8 +50,11 @@ class Line:
         program, px = walk.program, walk.program.folding.px
         self.walk, self.n = walk, n
         self.i, self.p = divmod(n, len(program.bank.rows))
+        self.row = self.i * program.bank.step[0]
         self.dys = program.bank.rows[self.p]
-        self.rows = [t for t, d in enumerate(self.dys) if 0 <= self.i + d < walk.height]
+        self.edges = edges([self.row + d for d in self.dys], walk.height)
+        self.rows = [t for t, d in enumerate(self.dys)
+                     if program.bank.clamps or 0 <= self.row + d < walk.height]
         self.last = n == walk.out_height - 1
         phases, layout = program.phases[1], program.layout
         self.groups = [Group(self, j, q, b, g)
@@ -49,17 +65,18 @@ class Line:
     @property
     def rows_needed(self):
         """Rows of the frame that must be there: the last line waits for the whole frame."""
-        reach = self.walk.height if self.last else self.i + max(self.dys, default=-1 - self.i) + 1
-        return max(0, min(self.walk.height, reach))
+        reach = self.row + max(self.dys, default=-1 - self.row) + 1
+        return max(0, min(self.walk.height, self.walk.height if self.last else reach))
 
     @property
     def release(self):
         """A row goes when no line is left that needs it, once all phases are done with it."""
         walk, bank = self.walk, self.walk.program.bank
-        lowest = min(d for taps in bank.rows for d in taps)
+        offsets, step = [d for taps in bank.rows for d in taps], bank.step[0]
 
-        def gone(positions):
-            return max(0, min(walk.height, positions + lowest)) if positions else 0
+        def gone(positions):    # but not before it is needed
+            return max(0, min(walk.height, positions * step + min(offsets),
+                              (positions - 1) * step + max(offsets) + 1)) if positions else 0
         if self.last:
             return {"rows": walk.height - gone(self.i), "frame": 1}
         done = self.p == len(bank.rows) - 1
@@ -70,8 +87,9 @@ class Line:
         """What a line and its groups know of the rows."""
         walk, bank = self.walk, self.walk.program.bank
         return {"release": self.release, "row_taps": len(self.rows),
-                "row_tap": sum(map(len, bank.rows[:self.p])) + self.rows[0] if self.rows else None,
-                "slot": (walk.slot + self.i) % walk.program.line_rows}
+                "row_tap": first_tap(bank, bank.rows, self.p, self.rows[0], self.edges)
+                if self.rows else None,
+                "slot": (walk.slot + self.row) % walk.program.line_rows}
 
     def payload(self):
         """What the line walker says of this line."""
@@ -86,7 +104,7 @@ class Line:
                 "one_position": int(walk.out_width <= block),
                 "two_positions": int(walk.out_width <= 2 * block),
                 "row_kind": sorted({len(taps) for taps in bank.rows}).index(len(self.dys)),
-                "row_cut": sum(self.i + d < 0 for d in self.dys) if self.rows else None,
+                "row_cut": self.rows[0] if self.rows else None,
                 "weight": walk.bank * program.weight_bank + taps * layout.block_inputs,
                 "parameters": self.groups[0].tag["parameters"]}
         if program.looks_ahead:
@@ -108,11 +126,13 @@ class Group:
         walk = line.walk
         program = walk.program
         self.line, self.walk, self.j, self.q, self.b, self.g = line, walk, j, q, b, g
+        self.column = j * program.bank.step[1]
         self.dxs = program.bank.columns[q]
+        self.edges = edges([self.column + d for d in self.dxs], walk.width)
         self.pixels = walk.out_width - j * len(program.bank.columns)
         px = program.folding.px
-        self.columns = [t for t, d in enumerate(self.dxs)
-                        if any(0 <= j + lane + d < walk.width for lane in range(px))
+        self.columns = [t for t, d in enumerate(self.dxs) if program.bank.clamps or any(
+            0 <= self.column + lane + d < walk.width for lane in range(px))
                         ] if q < self.pixels else []
         self.empty = not (line.rows and self.columns)
 
@@ -166,7 +186,7 @@ class Group:
     @property
     def places(self):
         """Where the words of this group begin, in a row and in a row of flags."""
-        layout, block = self.walk.program.layout, self.j // self.walk.program.folding.px
+        layout, block = self.walk.program.layout, self.column // self.walk.program.folding.px
         return (block * layout.input_beats + self.b * layout.block_inputs,
                 (block * layout.blocks + self.b) * self.walk.program.flag_words)
 
@@ -180,7 +200,7 @@ class Group:
         if self.empty:
             return group
         visits = self._words()
-        group |= {"column_tap": sum(map(len, bank.columns[:self.q])) + self.columns[0],
+        group |= {"column_tap": first_tap(bank, bank.columns, self.q, self.columns[0], self.edges),
                   "weight": visits[0]["_place"]["weight"]}
         if program.looks_ahead:
             group["flag"] = visits[0]["_place"]["flag"]
@@ -209,16 +229,15 @@ class Group:
         words = program.tap_visits
         size = program.flag_bits if program.looks_ahead else 1
         weights, flags = self.stored(layout.block_inputs), self.stored(program.flag_words)
-        start = [sum(map(len, phases[:n])) for phases, n in (
-            (bank.rows, self.line.p), (bank.columns, self.q))]
+        start = [first_tap(bank, phases, n, 0, at) for phases, n, at in (
+            (bank.rows, self.line.p, self.line.edges), (bank.columns, self.q, self.edges))]
         found = []
         for y, x, word in product(self.line.rows, self.columns, range(words)):
             visit = {**self.same, "row_tap": start[0] + y, "column_tap": start[1] + x,
                      "new_tap": int(word == 0),
                      "new_row": int(word == 0 and x == self.columns[0]),
                      "_length": min(size, layout.block_inputs - word * size),
-                     "_at": (self.line.i + self.line.dys[y], self.j + self.dxs[x], self.b,
-                             word * size),
+                     "_at": (*self._pixel(y, x), self.b, word * size),
                      "_place": {**self._places(y, x, word, size), "weight":
                                 self.bank_offset + weights[y, x] + word * size}}
             if program.looks_ahead:
@@ -235,12 +254,20 @@ class Group:
                 visit["needs_credit"] = int(first and self.tag["beat"])
         return found
 
+    def _pixel(self, y, x):
+        """Input row of a tap, and input column of its first lane."""
+        at, walk = (self.line.row + self.line.dys[y], self.column + self.dxs[x]), self.walk
+        if not walk.program.bank.clamps:
+            return at
+        return tuple(min(max(n, 0), size - 1) for n, size in zip(at, (walk.height, walk.width)))
+
     def _places(self, y, x, word, size):
         """Addresses of the lanes inside the frame, by definition of the line buffer."""
         program, layout = self.walk.program, self.walk.program.layout
         px = program.folding.px
-        slot = (self.walk.slot + self.line.i + self.line.dys[y]) % program.line_rows
-        lines, flag_lines, lanes, first = {}, {}, 0, self.j + self.dxs[x]
+        row, first = self._pixel(y, x)
+        slot = (self.walk.slot + row) % program.line_rows
+        lines, flag_lines, lanes = {}, {}, 0
         for lane in range(px):
             column = first + lane
             if 0 <= column < self.walk.width:
