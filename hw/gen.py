@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from .checkerboard import checkerboard_notes
 from .export import generate
 from .options import application, run
 
@@ -18,6 +19,9 @@ def gen(options, output: Annotated[Path | None, typer.Option(
     """Generate the Verilog of one layer, with its manifest, tensors, FuseSoC core and waivers."""
     directory = output or Path("build") / options.module_name()
     manifest = generate(options, directory)
+    for note in checkerboard_notes(options.layer()):
+        Console(stderr=True, soft_wrap=True, highlight=False, emoji=False).print(
+            f"note: {note}", markup=False)
     console = Console(highlight=False, emoji=False)
     given = ", ".join(f"{name.replace('_', '-')} = {value}" for name, value in
                       options.model_dump(mode="json").items() if value is not None)
