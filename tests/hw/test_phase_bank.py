@@ -1,9 +1,14 @@
 """The phase bank: every phase is an ordinary filter, and together they are the layer."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 from sample_programs import PROGRAMS, convolution, sub_pixel, transposed
 
+from golden.arithmetic import conv2d, conv_transpose2d
 from golden.model import accumulate
 from hw.layers import Layer
 from hw.phase_bank import lower
@@ -57,6 +62,37 @@ def test_the_bank_is_the_layer(layer):
         assert list(bank.columns[q]) == sorted(set(bank.columns[q]))
         found[:, p::phases[0], q::phases[1]] += bias[bank.channels[p][q]][:, None, None]
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("kernel, stride, padding", ((4, 2, 1), (9, 3, 3), (5, 3, 1), (64, 32, 16)))
+def test_a_large_kernel_is_several_small_convolutions(kernel, stride, padding):
+    rng = np.random.default_rng(kernel)
+    layer = transposed(3, 2, kernel, stride, padding, output_padding=2 * padding - kernel + stride)
+    x = rng.integers(-128, 128, (3, 5, 6))
+    weight = rng.integers(-128, 128, layer.weight_shape)
+    bank = lower(layer, weight)
+    parts = np.empty((2, 5 * stride, 6 * stride), int)
+    for p, q in np.ndindex(stride, stride):
+        # zeros around the input, so that each phase has as many pixels as the input
+        around = tuple((max(0, -o[0]), max(0, o[-1])) for o in (bank.rows[p], bank.columns[q]))
+        inner = [max(0, o[0]) for o in (bank.rows[p], bank.columns[q])]
+        whole = conv2d(x, bank.filters[p][q], padding=around)
+        parts[:, p::stride, q::stride] = whole[:, inner[0]:, inner[1]:][:, :5, :6]
+    np.testing.assert_array_equal(parts, conv_transpose2d(
+        x, weight, stride=layer.stride, padding=layer.padding,
+        output_padding=layer.output_padding))
+    torch_output = torch.nn.functional.conv_transpose2d(
+        torch.from_numpy(x).double(), torch.from_numpy(weight).double(), stride=stride,
+        padding=padding, output_padding=layer.output_padding)
+    np.testing.assert_array_equal(parts, torch_output.numpy())
+
+
+def test_the_code_in_docs():
+    """It asserts that four small convolutions are the large one."""
+    page = Path(__file__).parents[2] / "docs" / "layers.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    exec(code, found := {})
+    assert torch.count_nonzero(found["whole"]) and found["parts"].shape == (1, 2, 10, 12)
 
 
 def test_no_inserted_zeros():
