@@ -7,17 +7,28 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from .checkerboard import checkerboard_notes
 from .export import generate
 from .options import application, run
+from .picture import check_suffix, write_picture
 
 __all__ = ["app"]
 
 
 def gen(options, output: Annotated[Path | None, typer.Option(
-        "-o", "--output", help="folder for the files, by default build/NAME")] = None):
+        "-o", "--output", help="folder for the files, by default build/NAME")] = None,
+        picture: Annotated[Path | None, typer.Option(
+            help="FILE.svg for a picture of the layer's phases")] = None):
     """Generate the Verilog of one layer, with its manifest, tensors, FuseSoC core and waivers."""
     directory = output or Path("build") / options.module_name()
+    if picture:
+        check_suffix(picture)
     manifest = generate(options, directory)
+    if picture:
+        write_picture(options.layer(), picture)
+    for note in checkerboard_notes(options.layer()):
+        Console(stderr=True, soft_wrap=True, highlight=False, emoji=False).print(
+            f"note: {note}", markup=False)
     console = Console(highlight=False, emoji=False)
     given = ", ".join(f"{name.replace('_', '-')} = {value}" for name, value in
                       options.model_dump(mode="json").items() if value is not None)

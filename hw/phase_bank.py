@@ -48,6 +48,11 @@ class PhaseBank:
     gain: int = 1
 
     @property
+    def overlaps(self):
+        """(vertical, horizontal): how many taps each phase has, so how many an output sums."""
+        return tuple(tuple(len(taps) for taps in axis) for axis in (self.rows, self.columns))
+
+    @property
     def per_phase_parameters(self):
         """Whether bias and scale differ from phase to phase (they do after a pixel shuffle)."""
         first = self.channels[0][0]

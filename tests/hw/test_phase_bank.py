@@ -1,9 +1,14 @@
 """The phase bank: every phase is an ordinary filter, and together they are the layer."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 from sample_programs import PROGRAMS, convolution, resize_convolution, sub_pixel, transposed
 
+from golden.arithmetic import conv2d, conv_transpose2d
 from golden.model import accumulate
 from golden.resize import denominator
 from hw.layers import Layer
@@ -77,6 +82,37 @@ def test_taps_on_the_same_pixel_are_one():
     bank = lower(resize_convolution(1, 1), np.arange(9).reshape(1, 1, 3, 3))
     assert bank.rows == bank.columns == ((-1, 0), (0, 1)) and bank.gain == 4
     assert bank.filters[0][0].tolist() == [[[[0, 1 + 2], [3 + 6, 4 + 5 + 7 + 8]]]]
+
+
+@pytest.mark.parametrize("kernel, stride, padding", ((4, 2, 1), (9, 3, 3), (5, 3, 1), (64, 32, 16)))
+def test_a_large_kernel_is_several_small_convolutions(kernel, stride, padding):
+    rng = np.random.default_rng(kernel)
+    layer = transposed(3, 2, kernel, stride, padding, output_padding=2 * padding - kernel + stride)
+    x = rng.integers(-128, 128, (3, 5, 6))
+    weight = rng.integers(-128, 128, layer.weight_shape)
+    bank = lower(layer, weight)
+    parts = np.empty((2, 5 * stride, 6 * stride), int)
+    for p, q in np.ndindex(stride, stride):
+        # zeros around the input, so that each phase has as many pixels as the input
+        around = tuple((max(0, -o[0]), max(0, o[-1])) for o in (bank.rows[p], bank.columns[q]))
+        inner = [max(0, o[0]) for o in (bank.rows[p], bank.columns[q])]
+        whole = conv2d(x, bank.filters[p][q], padding=around)
+        parts[:, p::stride, q::stride] = whole[:, inner[0]:, inner[1]:][:, :5, :6]
+    np.testing.assert_array_equal(parts, conv_transpose2d(
+        x, weight, stride=layer.stride, padding=layer.padding,
+        output_padding=layer.output_padding))
+    torch_output = torch.nn.functional.conv_transpose2d(
+        torch.from_numpy(x).double(), torch.from_numpy(weight).double(), stride=stride,
+        padding=padding, output_padding=layer.output_padding)
+    np.testing.assert_array_equal(parts, torch_output.numpy())
+
+
+def test_the_code_in_docs():
+    """It asserts that four small convolutions are the large one."""
+    page = Path(__file__).parents[2] / "docs" / "layers.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    exec(code, found := {})
+    assert torch.count_nonzero(found["whole"]) and found["parts"].shape == (1, 2, 10, 12)
 
 
 def test_no_inserted_zeros():
