@@ -7,6 +7,7 @@ divides the kernel and has no factor in common with the dilation.
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,7 +24,8 @@ def checkerboard_notes(layer):
     if not isinstance(layer, ConvTranspose2d):
         return []
     notes = {}
-    overlaps = lower(layer, np.zeros(layer.weight_shape, np.int8)).overlaps
+    single = replace(layer, in_channels=1, out_channels=1, groups=1)  # channels change nothing
+    overlaps = lower(single, np.zeros(single.weight_shape)).overlaps
     for axis, (name, counts) in enumerate(zip(("rows", "columns"), overlaps)):
         if min(counts) < max(counts):
             notes.setdefault((_reason(layer, axis), _pattern(counts)), []).append(name)

@@ -5,7 +5,7 @@ import textwrap
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
-__all__ = ["PAGE_WIDTH", "MARGIN", "Grid", "colour", "page", "EMPTY", "PIXEL", "ZERO"]
+__all__ = ["CHARACTER", "EMPTY", "PIXEL", "ZERO", "Grid", "colour", "page"]
 
 PAGE_WIDTH = 880   # pixels, about the width of a README
 MARGIN = 20
@@ -19,7 +19,6 @@ text { fill: #1a1a1a; font-size: 12px; }
 .head { font-weight: bold; }
 .cell { text-anchor: middle; }
 .row { text-anchor: end; }
-.small { font-size: 10px; }
 rect { stroke: #9a9a9a; }
 .frame { fill: none; stroke: #1a1a1a; stroke-width: 2.5; }
 """
@@ -96,8 +95,7 @@ class Grid:
                 _rectangle(parent, left + m * w, top + n * h, w, h, fill=fill)
                 for number, line in enumerate(lines):
                     middle = top + n * h + h // 2 + 4 + (2 * number - len(lines) + 1) * 6
-                    _write(parent, left + m * w + w // 2, middle, line,
-                           "cell" if len(line) * CHARACTER < w + 4 else "cell small")
+                    _write(parent, left + m * w + w // 2, middle, line, "cell")
         if self.frame:
             up, side = self.frame
             _rectangle(parent, left + side * w, top + up * h, w * (len(self.cells[0]) - 2 * side),

@@ -5,19 +5,19 @@ and columns of a phase are independent of each other. An SVG of fixed width.
 """
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
 from .checkerboard import checkerboard_notes
-from .drawing import EMPTY, PIXEL, ZERO, Grid, colour, page
+from .drawing import CHARACTER, EMPTY, PIXEL, ZERO, Grid, colour, page
 from .export import write_whole
-from .phase_bank import lower
+from .layers import Resize2d
+from .phase_view import PhaseView
 
 __all__ = ["check_suffix", "draw", "write_picture"]
 
 LARGEST_KERNEL, MOST_PHASES = 9, 4  # an axis, with both axes in one picture
-MOST_OFFSETS = 19                   # input pixels in a picture of one axis, others left out
+TABLE_WIDTH = 690                   # of a picture of one axis, pixels
 STRIP = 32                          # cells in a line of a picture of one axis
 AXES = "row", "column"
 TITLES = {"conv_transpose2d": "Transposed convolution", "conv2d": "Convolution",
@@ -43,7 +43,7 @@ def write_picture(layer, path):
 
 def draw(layer):
     """The picture of `layer`, the text of an SVG file."""
-    view = View(layer)
+    view = PhaseView(layer)
     if max(layer.kernel_size) <= LARGEST_KERNEL and max(view.phases) <= MOST_PHASES:
         blocks, notes = _both_axes(view), [_legend(view)]
     else:
@@ -55,139 +55,36 @@ def draw(layer):
     return page(TITLES[layer.op], _settings(layer), blocks, [*notes, view.summary, *uneven])
 
 
-class View:
-    """What a picture tells of a layer: its bank, and the kernel indices in the bank's taps.
-
-    Attributes
-    ----------
-    offsets : tuple of sequence
-        `offsets[axis][phase]`: the input offset of each tap.
-    kernels : tuple of sequence
-        `kernels[axis][phase]`: for each tap, the kernel indices that meet in it.
-    phases : (int, int)
-        Number of vertical and horizontal phases.
-    inputs : int
-        Input channels of each output channel.
-    """
-
-    def __init__(self, layer):
-        bank = _single(layer)
-        self.layer, self.offsets = layer, (bank.rows, bank.columns)
-        self.kernels = _kernels(layer, 0), _kernels(layer, 1)
-        self.phases = len(bank.rows), len(bank.columns)
-        self.inputs = layer.in_channels // layer.groups
-
-    @property
-    def merged(self):
-        """Whether any tap is the sum of several of the kernel's."""
-        return any(len(k) > 1 for axis in self.kernels for taps in axis for k in taps)
-
-    @property
-    def shared(self):
-        """Whether all phases have the same taps, so that one drawing says all."""
-        return all(taps == axis[0] for axes in (self.offsets, self.kernels)
-                   for axis in axes for taps in axis)
-
-    @property
-    def zeros(self):
-        """Whether a naive engine would insert zeros."""
-        return self.layer.op == "conv_transpose2d" and self.phases != (1, 1)
-
-    @property
-    def repeats(self):
-        """Whether a naive engine would repeat pixels."""
-        return (self.layer.op == "resize_conv2d" and self.layer.mode == "nearest"
-                and self.phases != (1, 1))
-
-    @property
-    def summary(self):
-        """What all phases cost together, in one line."""
-        products = math.prod(sum(map(len, axis)) for axis in self.offsets) * self.inputs
-        period = math.prod(self.phases)
-        naive = period * math.prod(self.layer.kernel_size) * self.inputs
-        text = f"MACs of an output channel, taps × input channels: {products:,}"
-        if period > 1:
-            text += f" over all {self.phases[0]} × {self.phases[1]} phases"
-        if self.zeros:
-            text += f", {naive:,} with the inserted zeros"
-        if self.repeats:
-            text += f", {naive:,} on the enlarged image"
-        return text + "."
-
-    def taps(self, p, q):
-        return len(self.offsets[0][p]) * len(self.offsets[1][q])
-
-    def colour(self, p, q, dark=False):
-        return colour(p * self.phases[1] + q, math.prod(self.phases), dark)
-
-    def union(self, axis):
-        """The offsets that any phase has, ascending."""
-        return sorted({offset for taps in self.offsets[axis] for offset in taps})
-
-    def enlarged(self, axis, phase):
-        """(position in the image that a naive engine filters, kernel index), ascending."""
-        layer = self.layer
-        steps = [(k * layer.dilation[axis] - layer.padding[axis][0], k)
-                 for k in range(layer.kernel_size[axis])]
-        sign = -1 if self.zeros else 1  # a transposed convolution is one with the kernel flipped
-        return sorted((phase + sign * step, k) for step, k in steps)
-
-    def pixel(self, axis, position):
-        """The input offset at a position of that image, or None for an inserted zero."""
-        offset, remainder = divmod(position, self.phases[axis])
-        return None if self.zeros and remainder else offset
-
-    def busiest(self, axis):
-        """The first of the phases with the most taps."""
-        counts = [len(taps) for taps in self.offsets[axis]]
-        return counts.index(max(counts))
-
-
-def _single(layer, weight=None):
-    """The bank of `layer` with one channel, whose taps are those of all channels."""
-    layer = replace(layer, in_channels=1, out_channels=1, groups=1)
-    return lower(layer, np.ones(layer.weight_shape, int) if weight is None else weight)
-
-
-def _kernels(layer, axis):
-    """For each phase, the kernel indices in each of its taps along `axis`.
-
-    Found by what `lower` makes of kernels that are 1 in one row (column) and 0 elsewhere.
-    """
-    shape = replace(layer, in_channels=1, out_channels=1, groups=1).weight_shape
-    found = None
-    for k in range(layer.kernel_size[axis]):
-        weight = np.zeros(shape, int)
-        np.moveaxis(weight, 2 + axis, 0)[k] = 1
-        bank = _single(layer, weight)
-        offsets, others = (bank.rows, bank.columns)[::1 if axis == 0 else -1]
-        other = next(n for n, taps in enumerate(others) if taps)
-        found = found or [[[] for _ in taps] for taps in offsets]
-        for phase, taps in enumerate(found):
-            kernel = bank.filters[phase][other] if axis == 0 else bank.filters[other][phase]
-            hits = kernel.any(axis=(0, 1, 3 - axis))
-            for tap in np.flatnonzero(hits):
-                taps[tap].append(k)
-    return found
-
-
 def _legend(view):
-    pixel = ", ".join(_output_position(n, name) for n, name in zip(view.phases, ("i + p", "j + q")))
-    cells = ("kernel rows, and below them columns, whose weights are added" if view.merged
-             else "kernel row, column")
-    return (f"Phase p, q makes the output pixels {pixel}. In a cell: the {cells}, at that input "
-            "pixel.")
+    if isinstance(view.layer, Resize2d):
+        cell = f"the share of that input pixel, in parts of {view.layer.denominator}"
+    elif view.merged:
+        cell = "the kernel rows, then columns, added up for that input pixel"
+    else:
+        cell = "the kernel row, column that meets that input pixel"
+    pixel = f"{_output_name(view, 0)}, {_output_name(view, 1)}"
+    names = "Phase p, q: output pixels" if math.prod(view.phases) > 1 else "Output pixels"
+    return f"{names} {pixel}. In a cell: {cell}."
 
 
 def _axis_legend(view, axis):
-    position = _output_position(view.phases[axis], ("i + p", "j + q")[axis])
-    cells = f"kernel {AXES[axis]}" + ("s, whose weights are added," if view.merged else "")
-    return (f"Phase {'pq'[axis]} makes the output {AXES[axis]}s {position}. In a cell: the "
-            f"{cells} at that input {AXES[axis]}.")
+    name = AXES[axis]
+    if isinstance(view.layer, Resize2d):
+        whole = sum(view.layer.shares(axis)[0].values())
+        cell = f"the share of that input {name}, in parts of {whole}"
+    elif view.merged:
+        cell = f"the kernel {name}s, added up for that input {name}"
+    else:
+        cell = f"the kernel {name} that meets that input {name}"
+    names = (f"Phase {'pq'[axis]}: output {name}s" if view.phases[axis] > 1
+             else f"Output {name}s")
+    return f"{names} {_output_name(view, axis)}. In a cell: {cell}."
 
 
-def _output_position(phases, text):
-    return text[0] if phases == 1 else f"{phases}{text}"
+def _output_name(view, axis):
+    """An output row or column, such as `2i + p`."""
+    count = view.phases[axis]
+    return f"{count}{'ij'[axis]} + {'pq'[axis]}" if count > 1 else "ij"[axis]
 
 
 def _both_axes(view):
@@ -201,19 +98,29 @@ def _both_axes(view):
 def _phase(view, p, q):
     """The taps of one phase, or of all phases where they are the same."""
     count = math.prod(view.phases)
-    fill = PIXEL if view.shared and count > 1 else view.colour(p, q)
+    fill = PIXEL if view.shared and count > 1 else _colour(view, p, q)
     unions = view.union(0), view.union(1)
     cells = [[(EMPTY, ())] * len(unions[1]) for _ in unions[0]]
     for dy, rows in zip(view.offsets[0][p], view.kernels[0][p]):
         for dx, columns in zip(view.offsets[1][q], view.kernels[1][q]):
-            lines = _indices(rows), _indices(columns)
-            cells[unions[0].index(dy)][unions[1].index(dx)] = (
-                fill, lines if view.merged else (",".join(lines),))
+            cells[unions[0].index(dy)][unions[1].index(dx)] = fill, _label(view, rows, columns)
     taps = view.taps(p, q)
     heading = _shared_heading(view, count) if view.shared else f"Phase {p}, {q}"
     return Grid([heading, _cost(view, taps)], cells,
-                (36, 34), columns=[_offset("j", o) for o in unions[1]],
-                rows=[_offset("i", o) for o in unions[0]])
+                (36, 34), columns=[_input(view, 1, o) for o in unions[1]],
+                rows=[_input(view, 0, o) for o in unions[0]])
+
+
+def _colour(view, p, q, dark=False):
+    return colour(p * view.phases[1] + q, math.prod(view.phases), dark)
+
+
+def _label(view, rows, columns):
+    """The lines of text in a cell, of the kernel rows and columns that meet in it."""
+    if isinstance(view.layer, Resize2d):
+        return (str(rows[0] * columns[0]),)
+    lines = _indices(rows), _indices(columns)
+    return lines if view.merged else (",".join(lines),)
 
 
 def _cost(view, taps):
@@ -225,7 +132,7 @@ def _output(view):
     height, width = (max(4, 2 * n) // n * n for n in view.phases)
     phases = [[(n % view.phases[0], m % view.phases[1]) for m in range(width)]
               for n in range(height)]
-    cells = [[(view.colour(p, q), (str(view.taps(p, q)),)) for p, q in row] for row in phases]
+    cells = [[(_colour(view, p, q), (str(view.taps(p, q)),)) for p, q in row] for row in phases]
     return Grid(["Output", "taps of each pixel"], cells, (26, 26))
 
 
@@ -240,7 +147,7 @@ def _naive(view):
             met = dy is not None and dx is not None
             inside = ky is not None and kx is not None
             dark = view.repeats and (met and (dy + dx) % 2)
-            fill = ZERO if not met else view.colour(p, q, dark) if inside else PIXEL
+            fill = ZERO if not met else _colour(view, p, q, dark) if inside else PIXEL
             cells[-1].append((fill, (f"{ky},{kx}",) if met and inside else ()))
     products, useful = math.prod(view.layer.kernel_size), view.taps(p, q)
     caption = (["Naive: zeros between pixels",
@@ -248,8 +155,8 @@ def _naive(view):
                ["Naive: pixels repeated", f"phase {p}, {q}: {products} taps, {useful} pixels"])
     if max(view.layer.dilation) > 1:
         caption.append("rows, columns between taps left out")
-    return Grid(caption, cells, (26, 26), columns=_first_labels("j", columns),
-                rows=_first_labels("i", rows),
+    return Grid(caption, cells, (26, 26), columns=_first_labels(view, 1, columns),
+                rows=_first_labels(view, 0, rows),
                 frame=tuple(int(d == 1) for d in view.layer.dilation))
 
 
@@ -265,10 +172,12 @@ def _window(view, axis, phase):
 
 
 def _one_axis(view, axis):
-    name = "ij"[axis]
     offsets = view.union(axis)
-    if len(offsets) > MOST_OFFSETS:
-        half = MOST_OFFSETS // 2
+    labels = [*(_input(view, axis, o) for o in offsets),
+              *(_indices(k) for taps in view.kernels[axis] for k in taps)]
+    width = max(34, max(map(len, labels)) * CHARACTER + 10)
+    if len(offsets) * width > TABLE_WIDTH:
+        half = (TABLE_WIDTH // width - 1) // 2
         offsets = [*offsets[:half], None, *offsets[-half:]]
     cells, rows, ends = [], [], []
     alone = all(taps == axes[axis][0] for axes in (view.offsets, view.kernels)
@@ -283,8 +192,8 @@ def _one_axis(view, axis):
         ends.append(_count(len(taps), "tap"))
     if alone:
         rows = [_shared_heading(view, view.phases[axis])]
-    table = Grid(["Phases" if view.phases[axis] > 1 else "Taps"], cells, (34, 18), rows=rows,
-                 ends=ends, columns=["…" if o is None else _offset(name, o) for o in offsets])
+    table = Grid(["Phases" if view.phases[axis] > 1 else "Taps"], cells, (width, 18), rows=rows,
+                 ends=ends, columns=["…" if o is None else _input(view, axis, o) for o in offsets])
     if not (view.zeros or view.repeats):
         return [[[table]]]
     return [[[_strip(view, axis)]], [[table]]]
@@ -331,21 +240,23 @@ def _count(number, noun):
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _offset(name, offset):
+def _input(view, axis, offset):
+    """The input row or column of an offset, such as `i−1` or `2j`."""
+    name = f"{view.step[axis] if view.step[axis] > 1 else ''}{'ij'[axis]}"
     return name if offset == 0 else f"{name}{'+' if offset > 0 else '−'}{abs(offset)}"
 
 
-def _first_labels(name, window):
+def _first_labels(view, axis, window):
     """A label at the first position of each input pixel."""
     labels, last = [], None
     for offset, _ in window:
-        labels.append("" if offset is None or offset == last else _offset(name, offset))
+        labels.append("" if offset is None or offset == last else _input(view, axis, offset))
         last = offset if offset is not None else last
     return labels
 
 
 def _indices(kernels):
-    """Kernel indices in short: 3, 0–2 or 0+2."""
-    if len(kernels) > 2 and kernels[-1] - kernels[0] == len(kernels) - 1:
+    """Neighbouring kernel indices in short: 3, 3+4 or 3–5."""
+    if len(kernels) > 2:
         return f"{kernels[0]}–{kernels[-1]}"
     return "+".join(map(str, kernels))

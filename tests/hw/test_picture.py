@@ -11,8 +11,10 @@ import pytest
 from sample_programs import convolution, sub_pixel, transposed
 
 from hw.gen import app
+from hw.layers import Resize2d, ResizeConv2d
 from hw.options import Options, run
-from hw.picture import View, draw, write_picture
+from hw.phase_view import PhaseView
+from hw.picture import draw, write_picture
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 DRAWN = {  # file in docs/pictures: what hw.gen was given
@@ -20,8 +22,15 @@ DRAWN = {  # file in docs/pictures: what hw.gen was given
     "k3_s2": "--k 3 --s 2",
     "k9_s3": "--k 9 --s 3 --cin 16",
     "k64_s32": "--k 64 --s 32",
+    "resize_conv2d_k3_s2": "--op resize_conv2d --k 3 --s 2 --cin 4",
     "sub_pixel_k3_s2": "--op sub_pixel_conv2d --k 3 --s 2 --cin 4",
 }
+
+
+def resized(**more):
+    return ResizeConv2d(in_channels=4, out_channels=4, **more)
+
+
 LAYERS = {
     "smaller than the stride": transposed(kernel=2, stride=3, padding=0),
     "one pixel": transposed(kernel=1, stride=1, padding=0),
@@ -38,10 +47,23 @@ LAYERS = {
     "sub-pixel": sub_pixel(4, 2, 9, 4, 4),
     "sub-pixel in groups": sub_pixel(4, 4, groups=2, order="DCR"),
     "large sub-pixel": sub_pixel(1, 1, 5, 2, 8),
+    "strided": convolution(3, 5, (3, 5), stride=(2, 3)),
+    "large and strided": convolution(1, 1, 64, stride=32),
+    "nearest": resized(kernel_size=3, padding=1),
+    "nearest, largest of both axes": resized(kernel_size=9, padding=4, scale_factor=4),
+    "nearest in pairs": resized(kernel_size=(2, 5), padding=((0, 2), (9, 1)), scale_factor=(3, 1)),
+    "nearest, dilated": resized(kernel_size=4, dilation=(3, 2)),
+    "nearest, one axis": resized(kernel_size=20, scale_factor=(2, 5)),
+    "nearest, largest": resized(kernel_size=64, scale_factor=32),
+    "bilinear": resized(kernel_size=3, mode="bilinear"),
+    "bilinear alone": Resize2d(in_channels=3, out_channels=3, mode="bilinear"),
+    "bilinear alone, one axis": Resize2d(in_channels=3, out_channels=3, mode="bilinear",
+                                         scale_factor=(1, 7), coordinates="align_corners"),
+    "nearest alone": Resize2d(in_channels=3, out_channels=3),
 }
 
 
-view_of = cache(View)
+view_of = cache(PhaseView)
 
 
 def generate(arguments, monkeypatch):
@@ -109,10 +131,10 @@ def test_everything_is_on_the_page(layer):
             assert 0 < x < x + 6.5 * len(line.text) < width, line.text
 
 
-@pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
+@pytest.mark.parametrize("name", [name for name in LAYERS if "alone" not in name])
 @pytest.mark.parametrize("axis", (0, 1))
-def test_kernel_indices(layer, axis):
-    view = view_of(layer)
+def test_kernel_indices(name, axis):
+    layer, view = LAYERS[name], view_of(LAYERS[name])
     dilation, padding = layer.dilation[axis], layer.padding[axis][0]
     for phase in range(view.phases[axis]):
         found = {(offset, k) for offset, kernels in zip(view.offsets[axis][phase],
@@ -123,7 +145,12 @@ def test_kernel_indices(layer, axis):
             expected = {(o, k) for o in range(-400, 400) for k in range(layer.kernel_size[axis])
                         if stride * o + k * dilation == phase + padding}
         else:
-            expected = {(k * dilation - padding, k) for k in range(layer.kernel_size[axis])}
+            # a convolution, of an image that has several pixels for one where there are phases
+            factor = getattr(layer, "scale_factor", (1, 1))[axis]
+            start, shares = (phase, layer.shares(axis)) if factor > 1 else (0, [{0: 1}])
+            expected = {((start + k * dilation - padding) // factor + offset, k)
+                        for k in range(layer.kernel_size[axis])
+                        for offset in shares[(start + k * dilation - padding) % factor]}
         assert found == expected
 
 
@@ -144,6 +171,19 @@ def test_what_a_naive_engine_multiplies(name):
                 assert met == (0 if offset is None else pixels[origin + offset])
             useful = sum(view.pixel(axis, n) is not None for n, _ in view.enlarged(axis, phase))
             assert useful == len(view.offsets[axis][phase])
+
+
+def test_what_a_naive_engine_repeats():
+    view = view_of(LAYERS["nearest in pairs"])
+    repeated = np.repeat(np.arange(-100, 100), 3)
+    assert view.repeats and not view.zeros
+    for phase in range(3):
+        met = {}
+        for position, k in view.enlarged(0, phase):
+            assert repeated[300 + position] == view.pixel(0, position)
+            met.setdefault(view.pixel(0, position), []).append(k)
+        assert list(met) == list(view.offsets[0][phase])
+        assert list(met.values()) == view.kernels[0][phase]
 
 
 @pytest.mark.parametrize("kernel, stride", ((4, 2), (3, 2), (5, 3), (9, 3), (9, 4), (2, 3)))
@@ -173,6 +213,29 @@ def test_costs():
     text = draw(sub_pixel(4, 1))
     assert "All 4 phases, own weights" in text and "9 taps × 4 = 36 MACs" in text
     assert "One phase" in draw(convolution(1, 1))
+
+
+def test_merged_taps():
+    text = prose(draw(LAYERS["nearest"]))
+    assert "phase 0, 0: 9 taps, 4 pixels" in text and text.count("4 taps × 4 = 16 MACs") == 4
+    assert "64 over all 2 × 2 phases, 144 on the enlarged image." in text
+    found = labels(draw(LAYERS["nearest"]))
+    # in each phase one tap of one weight, two of two, one of four, and the naive one's single ones
+    assert Counter(label for label in found if "+" in label and label[0] not in "ij") == Counter(
+        {"0+1": 8, "1+2": 8})
+
+
+def test_shares():
+    text = draw(LAYERS["bilinear alone"])
+    drawn = Counter(int(label) for label in labels(text) if label.isdigit())
+    assert drawn == Counter([1, 3, 3, 9] * 4 + [4] * 16)
+    assert "in parts of 16." in text and "4 taps × 1 = 4 MACs" in text
+
+
+def test_steps():
+    found = labels(draw(LAYERS["strided"]))
+    assert "2i−1" in [e.text for e in elements(draw(LAYERS["strided"]), "text")]
+    assert "3j−1" in found and "3j+3" in found
 
 
 def test_large_layers_have_one_axis():
