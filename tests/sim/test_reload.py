@@ -91,3 +91,21 @@ def test_a_load_of_the_wrong_length_is_dropped(generate, model_cache):
                               expect=design.output_beat_count(5, 5))
         assert np.array_equal(design.output_codes(result.data, 5, 5),
                               forward(design.spec, new, codes))
+
+
+def test_new_weights_for_every_frame(generate, model_cache):
+    """Kernels that depend on the input: those of the next frame arrive while one runs."""
+    design = generate(**LAYER)
+    rng, count = np.random.default_rng(4), design.output_beat_count(5, 5)
+    tensors = [other_tensors(design, seed) for seed in range(9)]
+    with CompiledModel(design.verilog, top=design.manifest.name, weights=True,
+                       cache=model_cache) as model:
+        model.load(beats_of(design, tensors[0]))
+        for own, following in zip(tensors, tensors[1:]):
+            codes = design.random_frame(rng)
+            result = model.stream(*design.input_beats(codes), expect=count, timeout=5000,
+                                  weights=beats_of(design, following), weights_at=10)
+            np.testing.assert_array_equal(design.output_codes(result.data, 5, 5),
+                                          forward(design.spec, own, codes))
+            assert result.accepted[0] < result.loaded[-1] < result.emitted[-1]
+        assert status(model, design) >> 8 == 0
