@@ -12,6 +12,7 @@ from golden.model import accumulate, forward
 from golden.quantisation import (
     activation_table,
     compact_multiplier,
+    dtype_bits,
     dtype_range,
     requantise,
     requantise_scale,
@@ -32,22 +33,22 @@ def float32(value):
     return round(value / ulp) * ulp
 
 
-def accumulators_near_ties(seed, channels=32, samples=32):
+def accumulators_near_ties(seed, channels=32, samples=32, codes=140):
     """Accumulators over all of int32, most of them around the middle between two codes."""
     rng = np.random.default_rng(seed)
     scale = np.exp2(rng.uniform(-30, -1, channels)).astype(np.float32)
     scale[::4] = np.exp2(np.floor(np.log2(scale[::4])))
-    middle = rng.integers(-140, 140, (channels, samples)) + rng.choice([0, 0.5], samples)
+    middle = rng.integers(-codes, codes, (channels, samples)) + rng.choice([0, 0.5], samples)
     acc = np.rint(middle / scale[:, None].astype(np.float64)).astype(np.int64)
     acc += rng.integers(-1, 2, acc.shape)
     acc[:, 0], acc[:, 1] = -2**31, 2**31 - 1
     return np.clip(acc, -2**31, 2**31 - 1), scale
 
 
-@pytest.mark.parametrize("seed, dtype", cases(range(4), ["uint8", "int8"]))
+@pytest.mark.parametrize("seed, dtype", cases(range(4), ["uint8", "int8", "uint12", "int16"]))
 def test_requantise_equals_exact_fractions(seed, dtype):
-    acc, scale = accumulators_near_ties(seed)
     low, high = dtype_range(dtype)
+    acc, scale = accumulators_near_ties(seed, codes=(high - low) * 140 // 255)
     zero_point = int(np.random.default_rng(seed).integers(low, high + 1))
     result = requantise(acc, scale, zero_point, low, high)
     assert result.dtype == np.int64
@@ -60,9 +61,12 @@ def test_requantise_equals_exact_fractions(seed, dtype):
     assert once >= 5, "no accumulator distinguishes float32 from exact arithmetic"
 
 
-@pytest.mark.parametrize("bits", [1, 2, 8, 12, 16, 24, 31])
-def test_compact_requantise_equals_exact_fractions(bits):
+@pytest.mark.parametrize("bits, more", [(1, 0), (2, 0), (8, 0), (12, 0), (16, 0), (24, 0), (31, 0),
+                                        (12, 16), (24, 16), (31, 16)])
+def test_compact_requantise_equals_exact_fractions(bits, more):
+    """Also for sums of `more` bits than int32, whose products do not fit int64."""
     acc, scale = accumulators_near_ties(bits)
+    acc, scale = acc << more, scale * np.float32(2.0**-more)
     multiplier, shift = compact_multiplier(scale, bits)
     result = requantise(acc, scale, 3, -100, 90, scheme="compact", bits=bits)
     for (c, i), value in np.ndenumerate(acc):
@@ -88,6 +92,36 @@ def test_compact_multiplier_is_the_nearest(bits):
 def test_compact_multiplier_renormalises():
     multiplier, shift = compact_multiplier(np.float32([255.4, 255.5, 1 - 2**-24]), 8)
     assert multiplier.tolist() == [255, 128, 128] and shift.tolist() == [0, -1, 7]
+
+
+@pytest.mark.parametrize("dtype, low, high", [
+    ("uint4", 0, 15), ("int5", -16, 15), ("uint8", 0, 255), ("int8", -128, 127),
+    ("uint16", 0, 65535), ("int16", -32768, 32767)])
+def test_dtypes(dtype, low, high):
+    assert dtype_range(dtype) == (low, high)
+    assert 1 << dtype_bits(dtype) == high - low + 1
+
+
+def test_table_of_few_codes():
+    """The entries are those of the same codes in a wider table, clipped."""
+    formats = {"pre_scale": 0.5, "pre_zero_point": -2, "output_scale": 0.25,
+               "output_zero_point": -3}
+    wide = activation_table("tanh", dtype="int8", **formats)
+    for dtype, codes in ("int4", np.arange(-8, 8)), ("int7", np.arange(-64, 64)):
+        table = activation_table("tanh", dtype=dtype, **formats)
+        assert len(table) == len(codes)
+        np.testing.assert_array_equal(table[codes & len(codes) - 1],
+                                      np.clip(wide[codes & 0xFF], codes[0], codes[-1]))
+
+
+def test_output_codes_of_another_dtype():
+    spec, tensors, x = random_layer(2, "conv2d", "int8")
+    wide = forward(spec | {"output_dtype": "int12"}, tensors, x)
+    np.testing.assert_array_equal(np.clip(wide, -128, 127), forward(spec, tensors, x))
+    assert np.ptp(wide) > 256
+    tanh, tensors, x = random_layer(2, "conv2d", "int8", "tanh")
+    with pytest.raises(ValueError, match="dtype of an activation table must have at most 8 bits"):
+        forward(tanh | {"output_dtype": "int12"}, tensors, x)
 
 
 def test_ties_go_to_even():
