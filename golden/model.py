@@ -257,6 +257,7 @@ def forward(spec, tensors, x):
     if spec["op"] == "resize2d":
         return _resized(spec, _arrange(spec, acc))
     dtype = spec.get("output_dtype") or _get("spec", spec, "dtype")
+    dtype_range(dtype, "output_dtype")
     activation = _get("spec", spec, "activation")
     if activation not in tuple(_PARAMETERS):
         raise ValueError(f"activation must be one of {', '.join(_PARAMETERS)}, not {activation!r}")

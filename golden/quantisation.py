@@ -17,10 +17,10 @@ __all__ = ["activation_table", "check_code", "compact_multiplier", "dtype_bits",
 TABLE_BITS = 8  # of the widest code that indexes an activation table
 
 
-def _dtype(dtype):
+def _dtype(dtype, field="dtype"):
     match = re.fullmatch(r"(u?)int(4|5|6|7|8|9|1[0-6])", dtype) if isinstance(dtype, str) else None
     if not match:
-        raise ValueError(f"dtype must be one of uint4 to uint16 and int4 to int16, not {dtype!r}")
+        raise ValueError(f"{field} must be one of uint4 to uint16 and int4 to int16, not {dtype!r}")
     return not match[1], int(match[2])
 
 
@@ -29,9 +29,9 @@ def dtype_bits(dtype):
     return _dtype(dtype)[1]
 
 
-def dtype_range(dtype):
-    """Smallest and largest code of a dtype; ``ValueError`` for what :func:`dtype_bits` refuses."""
-    signed, bits = _dtype(dtype)
+def dtype_range(dtype, field="dtype"):
+    """Smallest and largest code of a dtype; ``ValueError`` naming ``field`` if it is none."""
+    signed, bits = _dtype(dtype, field)
     low = -(1 << bits - 1) if signed else 0
     return low, low + (1 << bits) - 1
 
@@ -146,7 +146,7 @@ def tflite_multiplier(scale):
     Returns
     -------
     (multiplier, shift) : pair of int64 arrays of the shape of ``scale``
-        The shift, counted from an integer multiplier, is 31 less TFLite's.
+        The shift is 31 minus TFLite's, which goes to the left and has a fraction to shift.
 
     Raises
     ------
@@ -188,6 +188,7 @@ def _tflite(acc, scale):
     """``MultiplyByQuantizedMultiplier`` of TFLite's ``common.cc``, which rounds twice.
 
     ``SaturatingRoundingDoublingHighMul`` rounds half up, ``RoundingDivideByPOT`` half away from 0.
+    What a scale of 1 and more shifts out of int32, where TFLite's result is undefined, stays here.
     """
     multiplier, shift = tflite_multiplier(scale)
     if acc.size and not -2**31 <= acc.min() <= acc.max() < 2**31:

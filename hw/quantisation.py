@@ -60,14 +60,10 @@ class Quantisation:
 
     def __post_init__(self):
         object.__setattr__(self, "output_dtype", self.output_dtype or self.dtype)
-        for name, dtype in (("dtype", self.dtype), ("output_dtype", self.output_dtype)):
-            try:
-                dtype_range(dtype)
-            except ValueError as error:
-                raise ValueError(str(error).replace("dtype", name, 1)) from None
-        whole("weight_bits", self.weight_bits, 2, 16)
         whole("input_zero_point", self.input_zero_point, *dtype_range(self.dtype))
-        whole("output_zero_point", self.output_zero_point, *dtype_range(self.output_dtype))
+        whole("output_zero_point", self.output_zero_point,
+              *dtype_range(self.output_dtype, "output_dtype"))
+        whole("weight_bits", self.weight_bits, 2, 16)
         if self.requant not in SCHEMES:
             raise ValueError(f"requant must be one of {', '.join(SCHEMES)}, not {self.requant!r}")
         whole("multiplier_bits", self.multiplier_bits, 8, 24)

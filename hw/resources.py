@@ -96,9 +96,12 @@ def _coefficients():
 
 
 def _multipliers(program, device):
-    a, b = signed(program.activation_bits), signed(program.quantisation.weight_bits)
-    each = MultiplierPair.blocks(device) if program.pack else Multiplier.blocks(device, a, b)
-    return program.multipliers * each + requantiser_multipliers(program, device)
+    found = requantiser_multipliers(program, device)
+    if program.multipliers:
+        a, b = signed(program.activation_bits), signed(program.quantisation.weight_bits)
+        found += program.multipliers * (MultiplierPair.blocks(device) if program.pack
+                                        else Multiplier.blocks(device, a, b))
+    return found
 
 
 def _block_rams(program, device):

@@ -164,6 +164,7 @@ def _random(layer, formats):
     quarter, output_quarter = (2.0 ** (bits - 2) for bits in (dtype_bits(formats.dtype),
                                                               formats.output_bits))
     spread = quarter * largest * np.sqrt(weight.size / layer.parameter_channels)
-    return {"weight": weight, "weight_scale": np.float32(output_quarter / spread),
+    scale = min(output_quarter / spread, formats.scale_range[1] / 2)
+    return {"weight": weight, "weight_scale": np.float32(scale),
             "input_scale": np.float32(1), "output_scale": np.float32(1),
             "bias": np.full(layer.parameter_channels, min(int(spread), 2**31 - 1))}

@@ -448,7 +448,7 @@ def test_bad_scale_products_are_named(scales):
     ({"op": "sub_pixel_conv2d", "stride": [2, 1]}, "must be .*as sub_pixel_conv2d has no other"),
     ({"stride": None}, "stride must be given in spec, which has .*'padding'"),
     ({"dtype": "int17"}, "dtype must be one of uint4 to uint16 and int4 to int16, not 'int17'"),
-    ({"output_dtype": 8}, "dtype must be one of uint4 to uint16 and int4 to int16, not 8"),
+    ({"output_dtype": 8}, "output_dtype must be one of uint4 to uint16 and int4 to int16, not 8"),
     ({"in_channels": 4}, "in_channels must be 5, the channels of x, not 4"),
     ({"out_channels": 4}, "out_channels must be 3, the output channels of weight, not 4"),
     ({"kernel_size": [7, 7]}, r"kernel_size must be \[.*\], the kernel of weight, not \[7, 7\]"),
