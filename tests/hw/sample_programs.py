@@ -79,7 +79,7 @@ PROGRAMS = {  # name: (layer, options), small, and unlike each other
         "quantisation": {"dtype": "int14", "output_dtype": "int12", "weight_bits": 12,
                          "input_zero_point": -5001, "output_zero_point": -9}}),
     "narrow": (transposed(2, 2), {
-        "folding": {"pi": 2, "po": 2, "px": 2}, "size": (3, 4),
+        "folding": {"pi": 2, "po": 2, "px": 2}, "loadable": True, "size": (3, 4),
         "tensors": {"bias": np.array([-9, 5]), "output_scale": np.float32(1 / 64)},
         "quantisation": {"dtype": "int4", "output_dtype": "uint6", "weight_bits": 3,
                          "input_zero_point": -3, "activation": "tanh"}}),
