@@ -42,8 +42,9 @@ def naive_options(options, weights="random"):
                          f"not {options.groups} and {layer.dilation}")
     height, width = ((length - 1) * stride + 1 + sum(border) for length, stride, border in
                      zip((options.height, options.width), layer.stride, _borders(layer)))
-    kept = options.model_dump(include={"cin", "cout", "pi", "po", "px", "dtype", "activation",
-                                       "weight_bits", "requant", "multiplier_bits", "loadable"})
+    kept = options.model_dump(include={"cin", "cout", "pi", "po", "px", "dtype", "output_dtype",
+                                       "activation", "weight_bits", "requant", "multiplier_bits",
+                                       "loadable"})
     return type(options)(op="conv2d", k=layer.kernel_size, s=(1,), p=(0,), height=height,
                          width=width, weights=str(weights), **kept)
 

@@ -7,7 +7,7 @@ A layer is a JSON-able mapping and its numbers are a mapping of arrays. Every la
                            ``"resize2d"`` or ``"resize_conv2d"``
 ``in_channels``            input channels
 ``out_channels``           output channels; of sub_pixel_conv2d, after the shuffle
-``dtype``                  ``"uint8"`` or ``"int8"``, of the input and output codes
+``dtype``                  input codes: ``"uint4"`` to ``"uint16"``, ``"int4"`` to ``"int16"``
 ``input_zero_point``       code of the real 0 at the input
 =========================  ====================================================================
 
@@ -28,7 +28,8 @@ needs no arrays, also have
 and, where they apply, ``stride`` (conv_transpose2d and conv2d, a pair; of conv2d ``[1, 1]`` if
 absent), ``output_padding`` (conv_transpose2d, a pair), ``upscale_factor`` and ``order``
 (sub_pixel_conv2d), ``mode``, ``scale_factor`` and ``coordinates`` (resize2d and resize_conv2d, as
-:mod:`golden.resize` has them), ``multiplier_bits`` (requant "compact") and
+:mod:`golden.resize` has them), ``output_dtype`` (of the output codes, where it is not ``dtype``),
+``multiplier_bits`` (requant "compact") and
 ``activation_parameters`` (clamp: low and high as real values; leaky_relu: alpha; hard_sigmoid:
 alpha and beta). Fields that are not listed are not read.
 
@@ -58,6 +59,7 @@ from golden.arithmetic import conv2d, conv_transpose2d, pixel_shuffle
 from golden.quantisation import (
     activation_table,
     check_code,
+    dtype_bits,
     dtype_range,
     requantise,
     requantise_scale,
@@ -71,6 +73,7 @@ _OPS = ("conv_transpose2d", "conv2d", "sub_pixel_conv2d", "resize2d", "resize_co
 _PARAMETERS = {"none": 0, "relu": 0, "clamp": 2, "leaky_relu": 1, "prelu": 0, "tanh": 0,
                "sigmoid": 0, "hard_sigmoid": 2}
 _CLIPS = ("none", "relu", "clamp")
+ACCUMULATOR_BITS = 48
 
 
 def _get(where, mapping, field):
@@ -111,6 +114,9 @@ def _convolve(spec, tensors, x):
     options = {field: _get("spec", spec, field) for field in ("padding", "dilation", "groups")}
     _check("kernel_size", _get("spec", spec, "kernel_size"), "the kernel of weight",
            list(weight.shape[2:]))
+    if bias is not None and np.size(bias) and not -2**31 <= np.min(bias) <= np.max(bias) < 2**31:
+        raise ValueError("bias must fit int32, not reach from "
+                         f"{np.min(bias)} to {np.max(bias)}")
 
     if op == "conv_transpose2d":
         return conv_transpose2d(x, weight, bias, **options, stride=_get("spec", spec, "stride"),
@@ -130,8 +136,10 @@ def _accumulate(spec, tensors, x):
         raise ValueError(f"op must be one of {', '.join(_OPS)}, not {op!r}")
     acc = (resize2d(x, **_resize_options(spec)) if op == "resize2d"
            else _convolve(spec, tensors, x))
-    if acc.min() < -2**31 or acc.max() >= 2**31:
-        raise ValueError(f"accumulators must fit int32, not reach from {acc.min()} to {acc.max()}")
+    limit = 1 << ACCUMULATOR_BITS - 1
+    if acc.min() < -limit or acc.max() >= limit:
+        raise ValueError(f"accumulators must fit {ACCUMULATOR_BITS} bits, not reach from "
+                         f"{acc.min()} to {acc.max()}")
     return acc
 
 
@@ -164,8 +172,8 @@ def accumulate(spec, tensors, x):
     Raises
     ------
     ValueError
-        For a missing or wrong field, and when an accumulator does not fit int32. Partial sums are
-        not looked at: those that wrap in two's complement wrap back.
+        For a missing or wrong field, and when an accumulator does not fit ``ACCUMULATOR_BITS``.
+        Partial sums are not looked at: those that wrap in two's complement wrap back.
     """
     return _arrange(spec, _accumulate(spec, tensors, x))
 
@@ -196,9 +204,10 @@ def _activate(activation, parameters, tensors, codes, dtype, output):
     table = activation_table(activation, **options, **output, dtype=dtype,
                              pre_scale=_get("tensors", tensors, "pre_scale"),
                              pre_zero_point=_get("tensors", tensors, "pre_zero_point"))
+    places = codes & (1 << dtype_bits(dtype)) - 1
     if activation == "prelu":
-        return table[np.arange(codes.shape[0])[:, None, None], codes & 0xFF]
-    return table[codes & 0xFF]
+        return table[np.arange(codes.shape[0])[:, None, None], places]
+    return table[places]
 
 
 def _accumulator_scale(spec, tensors):
@@ -241,12 +250,15 @@ def forward(spec, tensors, x):
     Raises
     ------
     ValueError
-        For a missing or wrong field, and when an accumulator does not fit int32.
+        For a missing or wrong field, and when an accumulator does not fit ``ACCUMULATOR_BITS``,
+        or int32 for the scheme "tflite-reference".
     """
     acc = _accumulate(spec, tensors, x)
     if spec["op"] == "resize2d":
         return _resized(spec, _arrange(spec, acc))
-    dtype, activation = _get("spec", spec, "dtype"), _get("spec", spec, "activation")
+    dtype = spec.get("output_dtype") or _get("spec", spec, "dtype")
+    dtype_range(dtype, "output_dtype")
+    activation = _get("spec", spec, "activation")
     if activation not in tuple(_PARAMETERS):
         raise ValueError(f"activation must be one of {', '.join(_PARAMETERS)}, not {activation!r}")
     parameters = spec.get("activation_parameters") or ()
@@ -271,7 +283,8 @@ def forward(spec, tensors, x):
     if scheme["scheme"] == "compact":
         scheme["bits"] = _get("spec", spec, "multiplier_bits")
     factor = requantise_scale(_get("tensors", tensors, "input_scale"),
-                              _accumulator_scale(spec, tensors), scale)
+                              _accumulator_scale(spec, tensors), scale,
+                              scheme=scheme["scheme"])
     codes = _arrange(spec, requantise(acc, factor, zero_point, *bounds, **scheme))
     if activation in _CLIPS:
         return codes

@@ -29,7 +29,7 @@ WEIGHTS = 1 + MEMORY    # addresses of a step -> its weights and its part of the
 OPERANDS = 1            # out of the memories -> at the multipliers
 SERIAL, DIGIT = 2, 2    # a product made in digits of so many bits -> their number and this
 ACCUMULATE = 2          # into the accumulator, and out of it
-MAGNITUDE, TO_MANTISSA, SHIFT, CODE = 3, 4, 3, 5    # stages of the rounding
+MAGNITUDE, TO_MANTISSA, HIGH, SHIFT, CODE = 3, 4, 2, 3, 5   # stages of the rounding
 LOOK_AHEAD_QUEUE = 2    # a word enters the queue of the look-ahead -> it is offered
 QUEUE = 5               # a beat enters the output queue -> it is offered
 CREDIT = 2              # a beat is taken -> the first step that its credit allows
@@ -37,7 +37,7 @@ SPARE_CREDITS = 5
 LOOK_AHEAD_LEVEL = 8    # visits pause while more words than this are queued
 FLAG_WORD = 16          # most steps that are judged in one cycle
 FRAMES_IN_FLIGHT = 2
-FLOAT32_MANTISSA = 24
+FLOAT32_MANTISSA, TFLITE_MULTIPLIER = 24, 31
 TABLE_ACTIVATIONS = ("leaky_relu", "prelu", "tanh", "sigmoid", "hard_sigmoid")
 
 
@@ -209,18 +209,14 @@ class Shape:
         self.flag_bits = -(-self.block_inputs // self.flag_words)
         turns = -(-engine.po // engine.requantisers)
         self.interval = turns * engine.turn_interval
-        wide = spec["requant"] == "onnxruntime" and engine.magnitude_bits > FLOAT32_MANTISSA
         table = MEMORY if spec["activation"] in TABLE_ACTIVATIONS else 0
-        tie = 2 if spec["requant"] == "onnxruntime" else 1
-        bits = FLOAT32_MANTISSA if spec["requant"] == "onnxruntime" else spec["multiplier_bits"]
-        product = SERIAL + -(-bits // DIGIT) if engine.serial_requant else WIDE_MULTIPLIER
-        rounding = MAGNITUDE + (TO_MANTISSA if wide else 0) + product + SHIFT + tie + CODE
         addresses = ADDRESSES_OF_PIXELS if engine.px > 1 else ADDRESSES
         self.flags = addresses + MEMORY + FLAGS
         self.addresses = OFFSET if engine.skip_zeros or engine.pruned else addresses
         self.latency = (self.addresses + WEIGHTS + OPERANDS
                         + (PAIR if engine.pack else MULTIPLIER)
-                        + (engine.pi - 1).bit_length() + ACCUMULATE + MEMORY + rounding + table
+                        + (engine.pi - 1).bit_length() + ACCUMULATE + MEMORY
+                        + _rounding(spec, engine) + table
                         + (turns - 1) * engine.turn_interval)
         gathering = 2 * self.columns.phases if engine.px > 1 else 0
         self.credits = 1 << (self.latency + gathering + QUEUE + SPARE_CREDITS - 1).bit_length()
@@ -254,6 +250,19 @@ class Shape:
         size = spec["in_channels"] // spec["groups"]
         first = channel * spec["groups"] // len(weight) * size
         return [(first + n, kernel) for n, kernel in enumerate(weight[channel])]
+
+
+def _rounding(spec, engine):
+    """Latency of the rounding unit."""
+    scheme, product, stages = spec["requant"], WIDE_MULTIPLIER, MAGNITUDE + SHIFT + 1 + CODE
+    if engine.serial_requant:
+        bits = {"onnxruntime": FLOAT32_MANTISSA, "tflite-reference": TFLITE_MULTIPLIER}
+        product = SERIAL + -(-bits.get(scheme, spec["multiplier_bits"]) // DIGIT)
+    if scheme == "onnxruntime":
+        stages += 1 + (TO_MANTISSA if engine.magnitude_bits > FLOAT32_MANTISSA else 0)
+    if scheme == "tflite-reference":
+        stages += HIGH
+    return stages + product
 
 
 def _shuffle_keeps_groups(spec):

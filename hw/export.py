@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from amaranth.back import verilog
+from amaranth.hdl import signed
 
 from . import __version__
 from .engine.engine import result_latency
@@ -31,8 +32,9 @@ from .options import Options
 from .primitives.devices import DEVICES
 from .primitives.ice40 import SINGLE_PORT_BLOCKS
 from .primitives.memory import BankedMemory
+from .primitives.multiplier import Multiplier
 from .program import Program
-from .quantisation import Quantisation
+from .quantisation import Quantisation, lane_bits
 from .resources import device_figures, memory_bits, requantiser_multipliers
 from .top import Top
 from .weights import read_tensors
@@ -58,6 +60,7 @@ def make_program(options):
         if getattr(options, name) < 1:
             raise ValueError(f"{name} must be at least 1, not {getattr(options, name)}")
     program = _program(options, layer, quantisation, tensors)
+    _check_operands(program, options.target)
     if program.spram:
         _check_spram(program, options.target)
     return program
@@ -77,6 +80,15 @@ def _program(options, layer, quantisation, tensors):
         width=options.width, folding=Folding(pi=options.pi, po=options.po, px=options.px),
         skip_zeros=options.skip_zeros, pack=options.pack, lut_products=options.lut_products,
         serial_requant=options.serial_requant, loadable=options.loadable, spram=options.spram)
+
+
+def _check_operands(program, target):
+    formats, bits = program.quantisation, program.activation_bits
+    if program.multipliers and not program.pack and not Multiplier.blocks(
+            target, signed(bits), signed(formats.weight_bits)):
+        raise ValueError(f"dtype and input_zero_point must make operands that fit a multiplier of "
+                         f"the target {target}, but {formats.dtype} and "
+                         f"{formats.input_zero_point} make {bits} bits")
 
 
 def _check_spram(program, target):
@@ -109,9 +121,11 @@ def describe(program, options):
         digest=digest(spec, engine.model_dump(), frame.model_dump(), program.tensors),
         frame=frame, engine=engine,
         figures=_figures(program, options.target),
-        input=StreamInfo(bits=8 * layout.input_lanes, pixels=1,
+        input=StreamInfo(bits=program.input_beat_bits, pixels=1,
+                         lane_bits=lane_bits(program.quantisation.dtype),
                          channels=layout.input_channels.tolist()),
-        output=StreamInfo(bits=8 * folding.po * folding.px, pixels=folding.px,
+        output=StreamInfo(bits=program.output_beat_bits, pixels=folding.px,
+                          lane_bits=lane_bits(program.quantisation.output_dtype),
                           channels=layout.output_channels.tolist()),
         weights=WeightStream(bits=weight_beat_bits(program), beats=beat_count(program))
         if program.loadable else None,

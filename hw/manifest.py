@@ -73,9 +73,10 @@ class Figures(_Part):
 
 
 class StreamInfo(_Part):
-    """Channels in each beat of a pixel (of px pixels), -1 for an idle lane, lowest byte first."""
+    """Channels in each beat of a pixel (of px pixels), -1 for an idle lane, lowest lane first."""
 
     bits: int
+    lane_bits: int = Field(description="bits of a lane, of which a code takes the lowest")
     pixels: int
     channels: list[list[int]]
 

@@ -88,12 +88,13 @@ class Options(BaseModel):
     px: int = Field(1, description="output pixels per cycle")
     weights: str = Field("auto", description="FILE.npz, bilinear, random, or auto: bilinear where "
                          "each channel is upscaled by itself, otherwise random")
-    weight_bits: int = Field(8, description="width of a weight, 8 or 4")
-    dtype: Literal["uint8", "int8"] = Field("uint8", description="input and output codes")
+    weight_bits: int = Field(8, description="width of a weight, 2 to 16")
+    dtype: str = Field("uint8", description="input codes: uint4 to uint16 or int4 to int16")
+    output_dtype: str | None = Field(None, description="output codes, by default as dtype")
     activation: str = Field("none", description="one of " + ", ".join(ACTIVATIONS) + "; with "
                             "parameters as in clamp:0:6 or leaky_relu:0.1")
     requant: Literal[SCHEMES] = Field("onnxruntime", description="rounding scheme: "
-                                      + " or ".join(SCHEMES))
+                                      + ", ".join(SCHEMES))
     multiplier_bits: int = Field(16, description="multiplier width of the scheme compact")
     skip_zeros: bool = Field(False, description="skip steps whose activations are all zero")
     pack: bool = Field(False, description="two products from one multiplier; no weight may be -128")

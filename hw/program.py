@@ -23,13 +23,15 @@ from golden.resize import divide
 from .folding import IDLE, ChannelLayout, Folding
 from .phase_bank import lower
 from .primitives.memory import BankedMemory
+from .primitives.multiplier import LutMultiplier, MultiplierPair
 from .primitives.serial import SerialMultiplier
-from .quantisation import Quantisation
+from .quantisation import Quantisation, lane_bits
 from .schedule import Schedule
 
 __all__ = ["Program"]
 
 FLAG_WORD = 16  # steps that the look-ahead judges in one cycle
+ACCUMULATOR_BITS = 48
 
 
 def bits_for(low, high):
@@ -89,10 +91,14 @@ class Program:
             self._check_resize()
         if self.pack:
             self._check_pack()
+        if self.lut_products and self.weight_bits > LutMultiplier.MOST_BITS:
+            raise ValueError(f"weight_bits must be at most {LutMultiplier.MOST_BITS} where "
+                             f"lut_products is set, not {self.weight_bits}")
         if self.spram and not self.loadable:
             raise ValueError("loadable must be True where spram is set, not False")
-        if self.accumulator_bits > 32:
-            raise ValueError("weight must keep every sum in int32, but with kernel_size "
+        most = 32 if self.quantisation.requant == "tflite-reference" else ACCUMULATOR_BITS
+        if self.accumulator_bits > most:
+            raise ValueError(f"weight must keep every sum in {most} bits, but with kernel_size "
                              f"{self.layer.kernel_size} and {self.layout.group_inputs} input "
                              f"channels it may need {self.accumulator_bits} bits")
 
@@ -119,10 +125,15 @@ class Program:
         if lanes % 2:
             raise ValueError("po must give each convolution group an even number of lanes where "
                              f"two share a multiplier, not {lanes}")
-        if self.weight_bits > 8:
-            raise ValueError("weight must have at most 8 bits where two products share a "
-                             f"multiplier, but added up it has {self.weight_bits}")
-        if self.weight_bits == 8 and weights.min() < -127:
+        if self.weight_bits > MultiplierPair.B_BITS[-1]:
+            raise ValueError(f"weight_bits must be at most {MultiplierPair.B_BITS[-1]} where two "
+                             f"products share a multiplier, not {self.weight_bits}")
+        if self.activation_bits > MultiplierPair.A_BITS[-1]:
+            raise ValueError("dtype and input_zero_point must make operands of at most "
+                             f"{MultiplierPair.A_BITS[-1]} bits where two products share a "
+                             f"multiplier, and {self.quantisation.dtype} with "
+                             f"{self.quantisation.input_zero_point} makes {self.activation_bits}")
+        if weights.min() < -127:
             raise ValueError("weight must be at least -127 where two products share a multiplier, "
                              "not -128")
 
@@ -173,6 +184,16 @@ class Program:
     def activation_bits(self):
         """Width of `code - zero_point`, signed."""
         return bits_for(*self.quantisation.input_range)
+
+    @property
+    def input_beat_bits(self):
+        """Width of a beat of the input stream."""
+        return self.layout.input_lanes * lane_bits(self.quantisation.dtype)
+
+    @property
+    def output_beat_bits(self):
+        """Width of a beat of the output stream."""
+        return self.folding.px * self.folding.po * lane_bits(self.quantisation.output_dtype)
 
     @property
     def line_word_bits(self):
@@ -436,10 +457,10 @@ class Program:
 
     @cached_property
     def tables(self):
-        """Array (parameter words or 1, requantisers, 256) of the codes of the activation tables."""
+        """Array (parameter words or 1, requantisers, codes) of the activation tables."""
         table = self.requantisation.table
         if not self.table_per_channel:
-            return np.broadcast_to(table, (1, self.requantisers, 256))
+            return np.broadcast_to(table, (1, self.requantisers, table.shape[1]))
         channel_of = np.zeros(self.layer.parameter_channels + 1, dtype=int)
         for channels in sum(self.bank.channels, []):  # a slope belongs to a shuffled channel
             channel_of[channels] = np.arange(self.layer.out_channels)

@@ -3,33 +3,53 @@
 The value of a code is `scale * (code - zero_point)`. Results are requantised by
 `clip(round_half_even((acc + bias) * multiplier / 2**shift) + zero_point)`; the scheme
 `onnxruntime` also rounds where float32 does, so that it equals ONNX Runtime, XNNPACK and QNNPACK
-bit for bit; `compact` has a multiplier of fewer bits.
+bit for bit; `compact` has a multiplier of fewer bits. The scheme `tflite-reference` rounds the
+product twice, as the reference kernels of TFLite do.
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from golden.quantisation import activation_table, compact_multiplier, dtype_range, requantise_scale
+from golden.quantisation import (
+    TABLE_BITS,
+    activation_table,
+    compact_multiplier,
+    dtype_bits,
+    dtype_range,
+    requantise_scale,
+    tflite_multiplier,
+)
 
 from .layers import whole
 
-__all__ = ["Quantisation", "Requantisation", "ACTIVATIONS", "SCHEMES"]
+__all__ = ["Quantisation", "Requantisation", "ACTIVATIONS", "SCHEMES", "lane_bits"]
 
-SCHEMES = ("onnxruntime", "compact")
-FLOAT32_MANTISSA = 24
-SMALLEST_SCALE, LARGEST_SCALE = 2.0**-25, 2.0**7  # of accumulators to codes
+SCHEMES = ("onnxruntime", "compact", "tflite-reference")
+FLOAT32_MANTISSA, TFLITE_MULTIPLIER = 24, 31
+SMALLEST_SCALE, LARGEST_SCALE = 2.0**-32, 2.0**7  # of accumulators to codes
+LARGEST_TFLITE_SCALE = 1 - 2.0**-31     # beyond, TFLite shifts to the left
+TFLITE_BITS = 8     # of a code; TFLite's kernels for 16 bits compute in another way
 # activation: number of parameters it takes, and whether it is a table
 ACTIVATIONS = {"none": (0, False), "relu": (0, False), "clamp": (2, False),
                "leaky_relu": (1, True), "prelu": (0, True), "tanh": (0, True),
                "sigmoid": (0, True), "hard_sigmoid": (2, True)}
 
 
+def lane_bits(dtype):
+    """Width of a code in a stream: whole bytes."""
+    return -(-dtype_bits(dtype) // 8) * 8
+
+
 @dataclass(frozen=True, kw_only=True)
 class Quantisation:
-    """Formats of a layer's activations and weights, and what happens to its results."""
+    """Formats of a layer's activations and weights, and what happens to its results.
+
+    `dtype` is that of the input, and of the output unless `output_dtype` is given.
+    """
 
     dtype: str = "uint8"
+    output_dtype: str | None = None
     weight_bits: int = 8
     input_zero_point: int = 0
     output_zero_point: int = 0
@@ -39,12 +59,11 @@ class Quantisation:
     activation_parameters: tuple = field(default=())
 
     def __post_init__(self):
-        if self.dtype not in ("uint8", "int8"):
-            raise ValueError(f"dtype must be uint8 or int8, not {self.dtype!r}")
-        if self.weight_bits not in (4, 8):
-            raise ValueError(f"weight_bits must be 4 or 8, not {self.weight_bits!r}")
-        for name in ("input_zero_point", "output_zero_point"):
-            whole(name, getattr(self, name), *dtype_range(self.dtype))
+        object.__setattr__(self, "output_dtype", self.output_dtype or self.dtype)
+        whole("input_zero_point", self.input_zero_point, *dtype_range(self.dtype))
+        whole("output_zero_point", self.output_zero_point,
+              *dtype_range(self.output_dtype, "output_dtype"))
+        whole("weight_bits", self.weight_bits, 2, 16)
         if self.requant not in SCHEMES:
             raise ValueError(f"requant must be one of {', '.join(SCHEMES)}, not {self.requant!r}")
         whole("multiplier_bits", self.multiplier_bits, 8, 24)
@@ -57,6 +76,19 @@ class Quantisation:
                              f"not {len(self.activation_parameters)}")
         object.__setattr__(self, "activation_parameters",
                            tuple(float(v) for v in self.activation_parameters))
+        if self.has_table and self.output_bits > TABLE_BITS:
+            raise ValueError(f"output_dtype must have at most {TABLE_BITS} bits for the "
+                             f"activation {self.activation}, a table, not {self.output_dtype!r}")
+        if self.requant == "tflite-reference":
+            for name, dtype in (("dtype", self.dtype), ("output_dtype", self.output_dtype)):
+                if dtype_bits(dtype) > TFLITE_BITS:
+                    raise ValueError(f"{name} must have at most {TFLITE_BITS} bits for the requant "
+                                     f"tflite-reference, not {dtype!r}")
+
+    @property
+    def output_bits(self):
+        """Width of an output code."""
+        return dtype_bits(self.output_dtype)
 
     @property
     def input_range(self):
@@ -67,17 +99,30 @@ class Quantisation:
     @property
     def mantissa_bits(self):
         """Width of the requantiser's multiplier operand."""
-        return FLOAT32_MANTISSA if self.requant == "onnxruntime" else self.multiplier_bits
+        return {"onnxruntime": FLOAT32_MANTISSA, "compact": self.multiplier_bits,
+                "tflite-reference": TFLITE_MULTIPLIER}[self.requant]
 
     @property
     def has_table(self):
         return ACTIVATIONS[self.activation][1]
 
     @property
+    def scale_range(self):
+        """(smallest, largest) scale of accumulators to codes."""
+        tflite = self.requant == "tflite-reference"
+        return SMALLEST_SCALE, LARGEST_TFLITE_SCALE if tflite else LARGEST_SCALE
+
+    @property
     def shift_range(self):
         """(smallest, largest) shift over every scale that is allowed."""
-        _, shift = compact_multiplier([LARGEST_SCALE, SMALLEST_SCALE], self.mantissa_bits)
-        return int(shift[0]), int(shift[1])
+        _, shift = self._multiplier(self.scale_range)
+        return int(shift[1]), int(shift[0])
+
+    def _multiplier(self, scale):
+        """(multiplier, shift) of scales."""
+        if self.requant == "tflite-reference":
+            return tflite_multiplier(scale)
+        return compact_multiplier(scale, self.mantissa_bits)
 
     def describe(self):
         """Return the formats as a plain dictionary, as `golden` and the manifest have them."""
@@ -86,7 +131,7 @@ class Quantisation:
     def requantisation(self, tensors, channels):
         """Return the `Requantisation` of `channels` convolution channels with these tensors."""
         scale = self._scale(tensors, channels)
-        multiplier, shift = compact_multiplier(scale, self.mantissa_bits)
+        multiplier, shift = self._multiplier(scale)
         return Requantisation(multiplier=multiplier, shift=shift, **self._clipping(tensors),
                               table=self._table(tensors))
 
@@ -97,15 +142,17 @@ class Quantisation:
             raise ValueError(f"weight_scale must have 1 or {channels} entries, "
                              f"not {weight_scale.size}")
         scale = np.broadcast_to(requantise_scale(tensors["input_scale"], weight_scale,
-                                                 tensors[target]), (channels,))
-        bad = (scale < SMALLEST_SCALE) | (scale > LARGEST_SCALE)
+                                                 tensors[target], scheme=self.requant),
+                                (channels,))
+        smallest, largest = self.scale_range
+        bad = (scale < smallest) | (scale > largest)
         if bad.any():
             raise ValueError(f"weight_scale must make input_scale * weight_scale / {target} lie in "
-                             f"{SMALLEST_SCALE}..{LARGEST_SCALE}, not {scale[bad][0]}")
+                             f"{smallest}..{largest}, not {scale[bad][0]}")
         return scale
 
     def _clipping(self, tensors):
-        low, high = dtype_range(self.dtype)
+        low, high = dtype_range(self.output_dtype)
         if self.has_table:
             return {"zero_point": int(tensors["pre_zero_point"]), "low": low, "high": high}
         zero = self.output_zero_point
@@ -132,7 +179,7 @@ class Quantisation:
             self.activation, pre_scale=tensors["pre_scale"],
             pre_zero_point=int(tensors["pre_zero_point"]),
             output_scale=tensors["output_scale"], output_zero_point=self.output_zero_point,
-            dtype=self.dtype, **options))
+            dtype=self.output_dtype, **options))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +193,7 @@ class Requantisation:
     zero_point, low, high : int
         Added after the shift; the result is clipped to low..high.
     table : numpy.ndarray or None
-        (1 or channels, 256) output codes by requantised code.
+        (1 or channels, codes) output codes by the bits of the requantised code.
     """
 
     multiplier: np.ndarray

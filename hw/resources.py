@@ -11,12 +11,14 @@ from pathlib import Path
 
 from amaranth.hdl import signed
 
+from golden.quantisation import dtype_bits
+
 from .engine.beat_queue import BeatQueue
 from .engine.engine import queue_depth
 from .engine.layouts import Layouts
 from .engine.look_ahead import LookAhead
 from .engine.pipeline_queue import PipelineQueue
-from .engine.rounding import FRACTION, INTEGER, Rounding
+from .engine.rounding import FRACTION, Rounding
 from .engine.stores import WeightMemory
 from .manifest import DeviceFigures
 from .primitives.devices import number
@@ -36,18 +38,18 @@ QUEUES, PLACES = ("line queue", "group queue", "look-ahead queue"), ("output pla
 def memories(program):
     """{name: (how many, bits of a word, words)} of every memory."""
     layouts, layout, px = Layouts(program), program.layout, program.folding.px
-    units = program.requantisers
+    units, code = program.requantisers, program.quantisation.output_bits
     found = {
         "line buffer": (px, program.line_word_bits, program.row_words * program.line_rows),
         "weights": (1, program.weight_word_bits, program.weight_depth),
         "parameters": (units, layouts.parameters.size, 1 << layouts.parameter_address.width),
         "line queue": (1, layouts.line.size, PipelineQueue.DEPTH),
         "group queue": (1, layouts.group.size, PipelineQueue.DEPTH),
-        "output queue": (1, 8 * program.folding.po * px + 3, queue_depth(program)),
-        "output places": (1, 8 * program.folding.po * px + 3, BeatQueue.AHEAD),
+        "output queue": (1, program.folding.po * px * code + 3, queue_depth(program)),
+        "output places": (1, program.folding.po * px * code + 3, BeatQueue.AHEAD),
     }
     if program.quantisation.has_table:
-        found["activation tables"] = (units * px, 8, 1 << layouts.table_address.width)
+        found["activation tables"] = (units * px, code, 1 << layouts.table_address.width)
     if program.skip_zeros:
         found["non-zero flags"] = (px, program.flag_bits,
                                    layouts.flag_row_words * program.line_rows)
@@ -94,9 +96,12 @@ def _coefficients():
 
 
 def _multipliers(program, device):
-    a, b = signed(program.activation_bits), signed(program.weight_bits)
-    each = MultiplierPair.blocks(device) if program.pack else Multiplier.blocks(device, a, b)
-    return program.multipliers * each + requantiser_multipliers(program, device)
+    found = requantiser_multipliers(program, device)
+    if program.multipliers:
+        a, b = signed(program.activation_bits), signed(program.weight_bits)
+        found += program.multipliers * (MultiplierPair.blocks(device) if program.pack
+                                        else Multiplier.blocks(device, a, b))
+    return found
 
 
 def _block_rams(program, device):
@@ -114,14 +119,15 @@ def _block_rams(program, device):
 def parts(program, device):
     """{part of the engine: bits that its look-up tables are in proportion to}."""
     layouts, folding, looks_ahead = Layouts(program), program.folding, program.looks_ahead
-    outputs, units = 8 * folding.px * folding.po, folding.px * program.requantisers
+    units = folding.px * program.requantisers
+    outputs = program.quantisation.output_bits * folding.px * folding.po
     return {
         "control": 1,
         "sequencer": sum(layout.size for layout in (layouts.line, layouts.group, layouts.visit,
                                                     layouts.place)),
         "look-ahead": layouts.work.size + program.flag_bits * folding.px if looks_ahead else 0,
         "loader": 1 if program.loadable else 0,
-        "input": 8 * program.layout.input_lanes,
+        "input": dtype_bits(program.quantisation.dtype) * program.layout.input_lanes,
         "pairs": program.multipliers if program.pack else 0,
         "products": folding.products * _product_bits(program) if program.lut_products else 0,
         "sums": folding.px * folding.po * _sum_bits(program),
@@ -169,4 +175,6 @@ def _rounding_bits(program, device):
     if b > part and not program.serial_requant:
         bits += a + b
     fraction = FRACTION if program.quantisation.requant == "onnxruntime" else 1
-    return bits + (fraction + INTEGER) * shift
+    if program.quantisation.requant == "tflite-reference":
+        bits += a
+    return bits + (fraction + Rounding.integer_bits(program)) * shift

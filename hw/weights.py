@@ -1,11 +1,12 @@
 """Where the tensors of a layer come from: a file, the bilinear kernel, or random numbers."""
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from golden.quantisation import dtype_range
+from golden.quantisation import dtype_bits, dtype_range
 
 from .layers import ConvTranspose2d
 from .quantisation import Quantisation
@@ -30,9 +31,14 @@ def read_tensors(options, layer):
     ValueError
         Naming the field, its value and the rule.
     """
+    activation, parameters = options.activation_and_parameters()
+    quantisation = Quantisation(
+        dtype=options.dtype, output_dtype=options.output_dtype, weight_bits=options.weight_bits,
+        requant=options.requant, multiplier_bits=options.multiplier_bits, activation=activation,
+        activation_parameters=parameters)
     source = options.weights
     if layer.weight_shape is None:
-        return _resizing(options, layer)
+        return _resizing(options, layer, quantisation)
     depthwise = isinstance(layer, ConvTranspose2d) and (
         layer.groups == layer.in_channels == layer.out_channels)
     if source == "auto":
@@ -41,28 +47,27 @@ def read_tensors(options, layer):
         if not depthwise:
             raise ValueError("weights must be random or a file unless op is conv_transpose2d with "
                              f"groups = cin = cout, not {source!r}")
-        values = _bilinear(layer, options.weight_bits)
+        values = _bilinear(layer, quantisation)
     elif source == "random":
-        values = _random(layer, options.weight_bits)
+        values = _random(layer, quantisation)
     else:
         values = _read(Path(source))
-    activation, parameters = options.activation_and_parameters()
-    quantisation = Quantisation(
-        dtype=options.dtype, weight_bits=options.weight_bits, requant=options.requant,
-        multiplier_bits=options.multiplier_bits, activation=activation,
-        activation_parameters=parameters,
-        **{name: int(_integers(name, values.pop(name, 0), (), *dtype_range(options.dtype)))
-           for name in ZERO_POINTS})
+    dtypes = quantisation.dtype, quantisation.output_dtype
+    points = {name: int(_integers(name, values.pop(name, 0), (), *dtype_range(dtype)))
+              for name, dtype in zip(ZERO_POINTS, dtypes)}
+    quantisation = replace(quantisation, **points)
     return quantisation, _checked(values, layer, quantisation)
 
 
-def _resizing(options, layer):
+def _resizing(options, layer, quantisation):
     """(Quantisation, tensors) of a layer that has no weights, whose codes keep their format.
 
     A weight file holds `input_zero_point`, of which the rounding of ties depends.
     """
-    if options.activation != "none":
-        raise ValueError(f"activation must be none for {layer.op}, not {options.activation!r}")
+    for name, only in ("activation", "none"), ("output_dtype", quantisation.dtype):
+        if getattr(quantisation, name) != only:
+            raise ValueError(f"{name} must be {only} for {layer.op}, "
+                             f"not {getattr(quantisation, name)!r}")
     if options.weights in ("bilinear", "random"):
         raise ValueError(f"weights must be auto or a file for {layer.op}, "
                          f"not {options.weights!r}")
@@ -72,8 +77,7 @@ def _resizing(options, layer):
     zero = int(_integers("input_zero_point", values["input_zero_point"], (),
                          *dtype_range(options.dtype)))
     channels = layer.parameter_channels
-    return Quantisation(dtype=options.dtype, requant=options.requant, input_zero_point=zero,
-                        output_zero_point=zero, multiplier_bits=options.multiplier_bits), {
+    return replace(quantisation, input_zero_point=zero, output_zero_point=zero), {
         "bias": np.zeros(channels, np.int64),
         "weight_scale": np.ones(channels, np.float32),
         "input_scale": np.float32(1), "output_scale": np.float32(1)}
@@ -116,7 +120,7 @@ def _checked(values, layer, quantisation):
         values = {"pre_scale": values["output_scale"],
                   "pre_zero_point": quantisation.output_zero_point, **values}
         tensors["pre_zero_point"] = _integers("pre_zero_point", values["pre_zero_point"], (),
-                                              *dtype_range(quantisation.dtype))
+                                              *dtype_range(quantisation.output_dtype))
     for name in wanted:
         tensors[name] = _floats(name, values[name]).reshape(-1)
         if tensors[name].size != 1:
@@ -164,9 +168,9 @@ def bilinear_kernel(length):
     return 1 - abs(np.arange(length) - centre) / factor
 
 
-def _bilinear(layer, bits):
+def _bilinear(layer, formats):
     kernel = np.outer(*map(bilinear_kernel, layer.kernel_size))
-    largest = (1 << bits - 1) - 1
+    largest = (1 << formats.weight_bits - 1) - 1
     scale = 2.0 ** -np.floor(np.log2(largest / kernel.max()))  # exact for sizes 2, 4, 8, ...
     weight = np.rint(kernel / scale).astype(np.int64)
     if not np.array_equal(weight * scale, kernel):
@@ -174,14 +178,19 @@ def _bilinear(layer, bits):
         weight = np.rint(kernel / scale).astype(np.int64)
     return {"weight": np.broadcast_to(weight, layer.weight_shape),
             "weight_scale": np.float32(scale), "input_scale": np.float32(1),
-            "output_scale": np.float32(1)}
+            # the codes of both sides span the same real values
+            "output_scale": np.float32(((1 << dtype_bits(formats.dtype)) - 1)
+                                       / ((1 << formats.output_bits) - 1))}
 
 
-def _random(layer, bits):
-    largest = (1 << bits - 1) - 1
+def _random(layer, formats):
+    largest = (1 << formats.weight_bits - 1) - 1
     weight = np.random.default_rng(0).integers(-largest, largest + 1, layer.weight_shape)
     # so that sums of random codes spread over the output codes
-    spread = 64 * largest * np.sqrt(weight.size / layer.parameter_channels)
-    return {"weight": weight, "weight_scale": np.float32(64 / spread),
+    quarter, output_quarter = (2.0 ** (bits - 2) for bits in (dtype_bits(formats.dtype),
+                                                              formats.output_bits))
+    spread = quarter * largest * np.sqrt(weight.size / layer.parameter_channels)
+    scale = min(output_quarter / spread, formats.scale_range[1] / 2)
+    return {"weight": weight, "weight_scale": np.float32(scale),
             "input_scale": np.float32(1), "output_scale": np.float32(1),
-            "bias": np.full(layer.parameter_channels, int(spread))}
+            "bias": np.full(layer.parameter_channels, min(int(spread), 2**31 - 1))}

@@ -63,6 +63,11 @@ class Design:
         return self.manifest.layer
 
     @property
+    def output_dtype(self):
+        """The dtype of the output codes."""
+        return self.spec["output_dtype"]
+
+    @property
     def frame(self):
         return self.manifest.frame
 
@@ -97,7 +102,8 @@ class Design:
         first, last = np.zeros((height, width, beats), bool), np.zeros((height, width, beats), bool)
         first[0, 0, 0] = True
         last[:, -1, -1] = True
-        return (words.reshape(-1, lanes) & 0xFF).astype(np.uint8), first.ravel(), last.ravel()
+        return (_lanes(words.reshape(-1, lanes), self.manifest.input.lane_bits), first.ravel(),
+                last.ravel())
 
     def stream_beats(self, frames):
         """Beats of frames, one after the other, as `input_beats`."""
@@ -129,20 +135,23 @@ class Design:
         first, last = np.zeros((rows, beats), bool), np.zeros((rows, beats), bool)
         first[0, 0] = True
         last[:, -1] = True
-        size = self.manifest.output.bits // 8
-        return ((words.reshape(-1, size) & 0xFF).astype(np.uint8), used.reshape(-1, size),
-                first.ravel(), last.ravel())
+        info = self.manifest.output
+        lanes = info.bits // info.lane_bits
+        return (_lanes(words.reshape(-1, lanes), info.lane_bits),
+                used.reshape(-1, lanes).repeat(info.lane_bits // 8, axis=1), first.ravel(),
+                last.ravel())
 
     def output_codes(self, data, height, width):
         """Codes (channels, rows, columns) from the bytes of the output beats of one frame."""
         rows, columns = self.output_size(height, width)
         info = self.manifest.output
-        pixels = data.reshape(rows, -1, np.size(info.channels))[:, :columns]
+        low, _ = dtype_range(self.output_dtype)
+        lanes = np.ascontiguousarray(data).view(f"<{'i' if low < 0 else 'u'}{info.lane_bits // 8}")
+        pixels = lanes.reshape(rows, -1, np.size(info.channels))[:, :columns]
         codes = np.zeros((self.spec["out_channels"], rows, columns), dtype=np.int64)
-        signed = pixels.view(np.int8) if self.spec["dtype"] == "int8" else pixels
         for lane, channel in enumerate(np.ravel(info.channels)):
             if channel >= 0:
-                codes[channel] = signed[:, :, lane]
+                codes[channel] = pixels[:, :, lane]
         return codes
 
     def expected_codes(self, codes):
@@ -166,3 +175,8 @@ class Design:
     @cached_property
     def _program(self):
         return restore_program(self.manifest, self.tensors)
+
+
+def _lanes(codes, bits):
+    """Codes (n, lanes) as the bytes of their lanes, the lowest first: uint8 (n, bytes)."""
+    return np.ascontiguousarray(codes).astype(f"<i{bits // 8}").view(np.uint8)

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from golden.quantisation import dtype_range
+
 __all__ = ["beside", "check_fit", "compare", "frames_of", "picture_of", "read_picture",
            "write_picture"]
 
@@ -26,14 +28,19 @@ def check_fit(options, pixels):
 
 
 def frames_of(design, pixels):
-    """Frames of input codes of a picture: one, or one for each channel."""
-    codes = pixels.astype(np.int64) - _offset(design)
+    """Frames of input codes of a picture: one, or one for each channel.
+
+    Black is the lowest code, white the highest.
+    """
+    low, high = dtype_range(design.spec["dtype"])
+    codes = np.rint(pixels * ((high - low) / 255)).astype(np.int64) + low
     return [codes] if len(codes) == design.spec["in_channels"] else [plane[None] for plane in codes]
 
 
 def picture_of(design, outputs):
     """The picture that frames of output codes make."""
-    return (np.concatenate(outputs) + _offset(design)).astype(np.uint8)
+    low, high = dtype_range(design.output_dtype)
+    return np.rint((np.concatenate(outputs) - low) * (255 / (high - low))).astype(np.uint8)
 
 
 def compare(design, frames, outputs):
@@ -45,10 +52,6 @@ def compare(design, frames, outputs):
             raise RuntimeError(f"{len(different)} of {got.size} pixels differ from golden, the "
                                f"first in frame {number}, channel {channel}, row {row}, "
                                f"column {column}")
-
-
-def _offset(design):
-    return 128 if design.spec["dtype"] == "int8" else 0
 
 
 def read_picture(name):

@@ -10,11 +10,11 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from golden.quantisation import dtype_range
+from golden.quantisation import dtype_bits, dtype_range
 from hw.export import make_program
 from hw.layers import COORDINATES
 from hw.options import Options, run
-from hw.quantisation import ACTIVATIONS
+from hw.quantisation import ACTIVATIONS, SCHEMES
 
 from .check import check
 from .design import Design
@@ -73,12 +73,17 @@ def _draw_options(rng):
         cin=cin, cout=cout, order=pick("CRD", "DCR"), height=int(rng.integers(1, 10)),
         width=int(rng.integers(1, 10)), pi=int(rng.integers(1, cin // groups + 1)),
         po=int(rng.integers(1, cout + 1)), px=int(pick(1, 1, 1, 2, 3, 4)),
-        weight_bits=int(pick(8, 8, 4)), dtype=pick("uint8", "int8"),
+        weight_bits=int(pick(8, 8, 4, rng.integers(2, 17))),
+        dtype=pick("uint8", "int8", _drawn_dtype(rng)), output_dtype=pick(None, _drawn_dtype(rng)),
         activation=activation + parameters.get(activation, ""),
-        requant=pick("onnxruntime", "compact"), multiplier_bits=int(rng.integers(8, 25)),
+        requant=pick(*SCHEMES), multiplier_bits=int(rng.integers(8, 25)),
         skip_zeros=bool(rng.random() < 0.3), loadable=bool(rng.random() < 0.3),
         pack=bool(rng.random() < 0.2), lut_products=bool(rng.random() < 0.2),
         serial_requant=bool(rng.random() < 0.2), name="drawn", **extra)
+
+
+def _drawn_dtype(rng):
+    return f"{'u' * int(rng.integers(2))}int{rng.integers(4, 17)}"
 
 
 def _draw_resizing(pick):
@@ -90,7 +95,7 @@ def _draw_resize(rng, pick):
     return Options(
         op="resize2d", s=tuple(int(rng.integers(1, 9)) for _ in range(2)), cin=channels,
         cout=channels, height=int(rng.integers(1, 8)), width=int(rng.integers(1, 8)),
-        po=int(rng.integers(1, channels + 1)), px=int(pick(1, 1, 2)), dtype=pick("uint8", "int8"),
+        po=int(rng.integers(1, channels + 1)), px=int(pick(1, 1, 2)), dtype=_drawn_dtype(rng),
         skip_zeros=bool(rng.random() < 0.3), serial_requant=bool(rng.random() < 0.2),
         lut_products=bool(rng.random() < 0.2), name="drawn", **_draw_resizing(pick))
 
@@ -100,17 +105,22 @@ def _draw_tensors(rng, options, layer):
         low, high = dtype_range(options.dtype)
         return {"input_zero_point": rng.integers(low, high + 1)}
     channels, largest = layer.parameter_channels, (1 << options.weight_bits - 1) - 1
+    output_dtype = options.output_dtype or options.dtype
     weight = rng.integers(-largest - (not options.pack), largest + 1, layer.weight_shape)
     if rng.random() < 0.3:
         weight[rng.random(weight.shape) < rng.choice([0.3, 0.7, 0.95])] = 0
-    low, high = dtype_range(options.dtype)
-    spread = 64 * largest * np.sqrt(weight.size / channels)
-    return {"weight": weight, "bias": rng.integers(-3 * int(spread), 3 * int(spread) + 1, channels),
-            "weight_scale": (64 / spread * rng.uniform(0.3, 3, channels)).astype(np.float32),
+    quarter, output_quarter = (1 << dtype_bits(dtype) - 2 for dtype in (options.dtype,
+                                                                        output_dtype))
+    spread = quarter * largest * np.sqrt(weight.size / channels)
+    peak = min(3 * int(spread), 2**31 - 1)
+    scale = output_quarter / spread * rng.uniform(0.3, 3, channels)
+    return {"weight": weight, "bias": rng.integers(-peak, peak + 1, channels),
+            "weight_scale": scale.astype(np.float32),
             "input_scale": np.float32(0.25), "output_scale": np.float32(0.25),
             "pre_scale": np.float32(0.2), "slope": rng.uniform(-0.5, 1.5, layer.out_channels),
-            **{name: rng.integers(low, high + 1) for name in
-               ("input_zero_point", "output_zero_point", "pre_zero_point")}}
+            **{name: rng.integers(*dtype_range(dtype), endpoint=True) for name, dtype in (
+                ("input_zero_point", options.dtype), ("output_zero_point", output_dtype),
+                ("pre_zero_point", output_dtype))}}
 
 
 def check_one(seed, cache):

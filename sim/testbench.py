@@ -176,7 +176,8 @@ class Bench:
         if self._job.stalls in ("out", "both") and out.longest < FREEZE:
             raise Failure("stalls", f"output stalls of {FREEZE} cycles were asked for, and the "
                           f"longest was {out.longest}")
-        return {"values": sum(mask.bit_count() // 8 for _, mask, *_ in wanted),
+        lane = self._design.manifest.output.lane_bits
+        return {"values": sum(mask.bit_count() // lane for _, mask, *_ in wanted),
                 "handshakes": len(timing.accepted) + len(timing.emitted), "cycles": self.now,
                 "stalls_in": stalls_in, "stalls_out": out.stalled, "longest": out.longest}
 

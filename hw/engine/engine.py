@@ -58,10 +58,9 @@ class Engine(wiring.Component):
 
     def __init__(self, program, *, version, digest):
         self._program, self._version, self._digest = program, version, digest
-        layout, folding = program.layout, program.folding
         super().__init__({
-            "i": In(stream.Signature(Beat(8 * layout.input_lanes))),
-            "o": Out(stream.Signature(Beat(8 * folding.po * folding.px))),
+            "i": In(stream.Signature(Beat(program.input_beat_bits))),
+            "o": Out(stream.Signature(Beat(program.output_beat_bits))),
             "i_weights": In(stream.Signature(WeightBeat(program))), "bus": In(AxiLite()),
         })
 

@@ -1,9 +1,12 @@
 """The input side: checks the framing, subtracts the zero point, fills the line buffer."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from golden.quantisation import dtype_range
+
+from ..quantisation import lane_bits
 from .cursor import Cursor
 from .delay import delay
 from .layouts import Layouts, up_to
@@ -45,7 +48,7 @@ class Ingest(wiring.Component):
     Members
     -------
     i
-        Beats of `layout.input_lanes` bytes.
+        Beats of `layout.input_lanes` codes, each in a lane of whole bytes.
     geometry
         Size and weights for the next frame.
     o_frame
@@ -66,7 +69,7 @@ class Ingest(wiring.Component):
         self._program = program
         self._layouts = layouts = Layouts(program)
         super().__init__({
-            "i": In(stream.Signature(Beat(8 * program.layout.input_lanes))),
+            "i": In(stream.Signature(Beat(program.input_beat_bits))),
             "geometry": In(Geometry(program)),
             "o_frame": Out(stream.Signature(layouts.frame, always_ready=True)),
             "line": Out(write_port(layouts.line_address, program.folding.px,
@@ -241,12 +244,14 @@ class Ingest(wiring.Component):
     def _write(self, m, store, store_zero, ends):
         """Send this cycle's word, and its non-zero flag, to the line buffer."""
         program, layout = self._program, self._program.layout
-        byte = signed(8) if program.quantisation.dtype == "int8" else unsigned(8)
+        dtype = program.quantisation.dtype
+        low, high = dtype_range(dtype)
+        shape = Shape.cast(range(low, high + 1))
         values = []
         for lane in range(layout.input_lanes):
-            code = Signal(byte, name=f"code_{lane}")
+            code = Signal(shape, name=f"code_{lane}")
             value = Signal(signed(program.activation_bits), name=f"value_{lane}")
-            m.d.comb += [code.eq(self.i.payload.data.word_select(lane, 8)),
+            m.d.comb += [code.eq(self.i.payload.data.word_select(lane, lane_bits(dtype))),
                          value.eq(code - program.quantisation.input_zero_point)]
             values.append(delay(m, Mux(store_zero, 0, value)[:program.activation_bits], 1,
                                 name=f"value_{lane}"))

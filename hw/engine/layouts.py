@@ -218,8 +218,9 @@ class Layouts:
     @property
     def table_address(self):
         """`Cat(code, parameter address)`, or `Cat(code, bank)` where all channels share a table."""
-        return unsigned(8 + (self.parameter_address.width if self._program.table_per_channel
-                             else self._program.loadable))
+        program = self._program
+        return unsigned(program.quantisation.output_bits + (
+            self.parameter_address.width if program.table_per_channel else program.loadable))
 
     @property
     def left(self):

@@ -8,9 +8,6 @@ from .layouts import Layouts, up_to
 
 __all__ = ["Loader", "WeightBeat", "weight_beat_bits", "weight_beats"]
 
-CODES = 256     # of an activation table
-
-
 def weight_beat_bits(program):
     """Width of a beat of the weight stream: one weight word, in whole bytes."""
     return -(-program.weight_word_bits // 8) * 8
@@ -36,14 +33,14 @@ def weight_beats(program):
                       for n in range(record_beats(program))]
     if program.quantisation.has_table:
         tables = program.tables if program.table_per_channel else program.tables[:, :1]
-        beats += [int(code) & 0xFF for code in tables.reshape(-1)]
+        beats += [int(code) & (tables.shape[-1] - 1) for code in tables.reshape(-1)]
     return beats
 
 
 def beat_count(program):
     """Length of `weight_beats`."""
     table = program.tables if program.quantisation.has_table else None
-    entries = 0 if table is None else table.size if program.table_per_channel else CODES
+    entries = 0 if table is None else table.size if program.table_per_channel else table.shape[-1]
     return (program.steps + entries
             + program.parameter_channels.size * record_beats(program))
 
@@ -159,7 +156,8 @@ class Loader(wiring.Component):
         (unit, turn, group), last_unit = _count(
             m, [program.requantisers, program.turns, program.parameter_sets], next_unit,
             restart)
-        (entry,), last_entry = _count(m, [CODES], next_entry, restart)
+        (entry,), last_entry = _count(m, [1 << program.quantisation.output_bits], next_entry,
+                                      restart)
         earlier = Signal(max(1, len(self.record) - len(beat)))
         record = Cat(earlier[:len(self.record) - len(beat)], beat)
         place = Cat(turn[:layouts.turn_bits], group, target)

@@ -141,14 +141,16 @@ class MacArray(wiring.Component):
     def _multiply_pairs(self, m, platform, name, pixel, weights):
         """The same, two output lanes from one multiplier."""
         program, folding = self._program, self._program.folding
+        pair_bits = next(bits for bits in MultiplierPair.B_BITS
+                         if program.weight_bits <= bits)
         products = [[] for _ in range(folding.po)]
         for o, i in product(range(0, folding.po, 2), range(folding.pi)):
-            pair = MultiplierPair(program.activation_bits, program.weight_bits,
+            pair = MultiplierPair(program.activation_bits, pair_bits,
                                   late=self._spare(program, platform))
             m.submodules[f"{name}_{o}_{i}"] = pair
             m.d.comb += [pair.a.eq(self._operand(pixel, o, i)),
-                         pair.b0.eq(self._weight(weights, o, i)),
-                         pair.b1.eq(self._weight(weights, o + 1, i))]
+                         pair.b0.eq(self._weight(weights, o, i).as_signed()),
+                         pair.b1.eq(self._weight(weights, o + 1, i).as_signed())]
             products[o].append(pair.p0)
             products[o + 1].append(pair.p1)
         return products

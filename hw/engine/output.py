@@ -1,9 +1,12 @@
 """The output side: pixels in raster order, one beat after the other."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from golden.quantisation import dtype_range
+
+from ..quantisation import lane_bits
 from .beat_queue import BeatQueue
 from .ingest import Beat
 from .layouts import Layouts
@@ -13,6 +16,8 @@ __all__ = ["Output"]
 
 class Output(wiring.Component):
     """Queues the codes of each group as a beat of `px` pixels by `po` channels.
+
+    A code is extended to its lane, of whole bytes, as it leaves.
 
     With several pixels a cycle, the groups of one block are the column phases of `px` positions:
     phase q of position n is pixel `S * n + q` of the block. They are gathered until the block is
@@ -41,8 +46,9 @@ class Output(wiring.Component):
         folding = program.folding
         lanes = folding.px * folding.po
         super().__init__({
-            "codes": In(data.ArrayLayout(8, lanes)), "i_valid": In(1),
-            "tag": In(Layouts(program).tag), "o": Out(stream.Signature(Beat(8 * lanes))),
+            "codes": In(data.ArrayLayout(program.quantisation.output_bits, lanes)),
+            "i_valid": In(1), "tag": In(Layouts(program).tag),
+            "o": Out(stream.Signature(Beat(program.output_beat_bits))),
             "departure": Out(1), "end_of_frame": Out(1),
         })
 
@@ -57,7 +63,7 @@ class Output(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        layout = data.StructLayout({**self.o.payload.shape().members, "end": 1})
+        layout = data.StructLayout({**Beat(self.codes.shape().size).members, "end": 1})
         m.submodules.queue = queue = BeatQueue(layout, depth=self._depth)
         beat, beat_valid, leaving = queue.i, queue.i_valid, queue.o.payload
         if self._program.folding.px == 1:
@@ -68,15 +74,25 @@ class Output(wiring.Component):
             self._gather(m, beat, beat_valid)
         m.d.comb += [
             self.o.valid.eq(queue.o.valid), queue.o.ready.eq(self.o.ready),
-            *[self.o.payload[name].eq(leaving[name]) for name in self.o.payload.shape().members],
+            self.o.payload.data.eq(self._lanes(leaving.data)),
+            self.o.payload.first.eq(leaving.first), self.o.payload.last.eq(leaving.last),
         ]
         m.d.sync += [self.departure.eq(self.o.valid & self.o.ready),
                      self.end_of_frame.eq(self.o.valid & self.o.ready & leaving.end)]
         return m
 
+    def _lanes(self, codes):
+        """Codes side by side, each extended to its lane."""
+        formats = self._program.quantisation
+        extra = lane_bits(formats.output_dtype) - formats.output_bits
+        codes = [codes.word_select(n, formats.output_bits) for n in range(len(self.codes))]
+        if dtype_range(formats.output_dtype)[0] < 0:
+            return Cat(Cat(code, code[-1].replicate(extra)) for code in codes)
+        return Cat(Cat(code, Const(0, extra)) for code in codes)
+
     def _gather(self, m, beat, beat_valid):
         folding, phases = self._program.folding, self._program.phases[1]
-        px, bits = folding.px, 8 * folding.po
+        px, bits = folding.px, folding.po * self._program.quantisation.output_bits
         phase = Signal(range(phases))
         pixels = [Signal(bits, name=f"pixel_{n}") for n in range(phases * px)]
         tags = [Signal(self.tag.shape(), name=f"tag_{q}") for q in range(phases)]

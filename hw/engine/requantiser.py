@@ -16,7 +16,7 @@ __all__ = ["Requantiser"]
 class Requantiser(wiring.Component):
     """Requantises the sums of one group in `turns`, the lanes sharing units.
 
-    ReLU and clamp are the limits of the rounding; every other activation is a table of 256 codes
+    ReLU and clamp are the limits of the rounding; every other activation is a table of codes
     behind it.
 
     Parameters
@@ -43,14 +43,16 @@ class Requantiser(wiring.Component):
         self._program = program
         layouts, folding = Layouts(program), program.folding
         lanes, units = folding.px * folding.po, folding.px * program.requantisers
+        bits = program.quantisation.output_bits
         super().__init__({
             "sums": In(data.ArrayLayout(layouts.sum, lanes)),
             "i_valid": In(1), "i_tag": In(layouts.tag),
             "parameters_read": Out(layouts.parameter_address),
             "parameters_data": In(data.ArrayLayout(layouts.parameters, program.requantisers)),
             "tables_read": Out(data.ArrayLayout(layouts.table_address, units)),
-            "tables_data": In(data.ArrayLayout(8, units)),
-            "codes": Out(data.ArrayLayout(8, lanes)), "o_valid": Out(1), "tag": Out(layouts.tag),
+            "tables_data": In(data.ArrayLayout(bits, units)),
+            "codes": Out(data.ArrayLayout(bits, lanes)), "o_valid": Out(1),
+            "tag": Out(layouts.tag),
         })
 
     @staticmethod
@@ -95,7 +97,7 @@ class Requantiser(wiring.Component):
                     if n * units + u < program.folding.po:
                         m.d.comb += self.codes[x * program.folding.po + n * units + u].eq(code)
                     if n:
-                        earlier = Signal(8, name=f"code_{unit}_{n}")
+                        earlier = Signal.like(code, name=f"code_{unit}_{n}")
                         with m.If(arrived):
                             m.d.sync += earlier.eq(code)
                         code = earlier

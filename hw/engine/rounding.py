@@ -1,6 +1,6 @@
 """Multiplies an accumulator by a scale and rounds it to a code, exactly as float32 would."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,8 +12,8 @@ from .lookup import pick
 __all__ = ["Rounding"]
 
 MANTISSA = 24       # bits of a float32 mantissa
-INTEGER = 9         # integer bits that matter: what is larger is clipped in any case
 FRACTION = 26       # fraction bits down to half a unit in the last place of a mantissa below 1
+HIGH_MUL = 31       # bits below the high part of a product of TFLite
 
 
 def _shifted(m, value, index, distances, width, name):
@@ -37,7 +37,7 @@ def _shifted(m, value, index, distances, width, name):
 
 
 class Rounding(wiring.Component):
-    """`clip(round_half_even(value * multiplier / 2**shift) + zero_point)`.
+    """`clip(round(value * multiplier / 2**shift) + zero_point)`, ties to even.
 
     One each `turn_interval` cycles.
 
@@ -45,6 +45,9 @@ class Rounding(wiring.Component):
     float32 does. The product is never rounded here: that step can only change the result where it
     moves a value onto a tie, so a value within half a unit in the last place of a tie counts as
     one.
+
+    The scheme `tflite-reference` rounds twice: the product to its bits from 2**31 up, ties up, then
+    what is left of it, ties away from zero.
 
     No stage is longer than one carry chain, or a few LUTs.
 
@@ -61,22 +64,29 @@ class Rounding(wiring.Component):
     multiplier, shift
         The scale; `shift` counts from the smallest shift of the program.
     code
-        The result, as 8 bits, `latency` cycles later.
+        The result, `latency` cycles later.
     """
 
-    MAGNITUDE, TO_MANTISSA, SHIFT, CODE = 3, 4, 3, 5    # cycles
+    MAGNITUDE, TO_MANTISSA, HIGH, SHIFT, CODE = 3, 4, 2, 3, 5   # cycles
 
     def __init__(self, program):
         self._program = program
         self._float = program.quantisation.requant == "onnxruntime"
+        self._twice = program.quantisation.requant == "tflite-reference"
         self._excess = self.excess(program)
+        self._integer = self.integer_bits(program)
         fields = dict(program.parameter_fields)
         super().__init__({
             "start": In(1), "accumulator": In(signed(program.accumulator_bits)),
             "bias": In(signed(32)),
             "multiplier": In(unsigned(fields["multiplier"])), "shift": In(fields["shift"]),
-            "code": Out(8),
+            "code": Out(program.quantisation.output_bits),
         })
+
+    @staticmethod
+    def integer_bits(program):
+        """Integer bits that matter: what is larger is clipped in any case."""
+        return program.quantisation.output_bits + 1
 
     @staticmethod
     def excess(program):
@@ -98,8 +108,9 @@ class Rounding(wiring.Component):
     @classmethod
     def latency(cls, program):
         """Cycles from the accumulator to the code."""
-        return (cls.value_latency(program) + cls.product_latency(program) + cls.SHIFT
-                + cls.tie_latency(program) + cls.CODE)
+        twice = program.quantisation.requant == "tflite-reference"
+        return (cls.value_latency(program) + cls.product_latency(program)
+                + (cls.HIGH if twice else 0) + cls.SHIFT + cls.tie_latency(program) + cls.CODE)
 
     @classmethod
     def value_latency(cls, program):
@@ -121,17 +132,21 @@ class Rounding(wiring.Component):
             magnitude, shift = self._round_to_mantissa(m, magnitude, shift)
             multiplier = delay(m, multiplier, self.TO_MANTISSA, name="multiplier_mantissa")
         shift = delay(m, shift, self.product_latency(self._program), name="shift_product")
-        integer, fraction, sticky, overflow = self._align(
-            m, self._product(m, magnitude, multiplier), shift)
+        product = self._product(m, magnitude, multiplier)
+        if self._twice:
+            product = self._high(m, product, delay(m, negative, self.product_latency(self._program),
+                                                   name="negative_product"))
+            shift = delay(m, shift, self.HIGH, name="shift_high")
+        integer, fraction, sticky, overflow = self._align(m, product, shift)
         half, below = fraction[-1], Cat(sticky, fraction[:-1])
-        saturated = Signal(INTEGER)
-        m.d.sync += saturated.eq(integer | overflow.replicate(INTEGER))
+        saturated = Signal(self._integer)
+        m.d.sync += saturated.eq(integer | overflow.replicate(self._integer))
         if self._float:
             up, tie = self._near_tie(m, integer, half, below)
             saturated = delay(m, saturated, 1, name="saturated")
         else:
             up = delay(m, half, 1, name="half")
-            tie = delay(m, half & ~sticky, 1, name="tie")
+            tie = Const(0) if self._twice else delay(m, half & ~sticky, 1, name="tie")
         delayed = self.latency(self._program) - self.MAGNITUDE - self.CODE + 1
         self._code(m, saturated, up, tie,
                    delay(m, negative, delayed, name="negative"))
@@ -176,7 +191,15 @@ class Rounding(wiring.Component):
                      left.eq(most - distance)]
 
         guarded = Cat(Signal(name="no_guard"), delay(m, value, 1, name="magnitude"))
-        coarse, far, _ = _shifted(m, guarded, more[3::4], (0, 4, 4, 8), MANTISSA + 4, "coarse")
+        # every fourth bit counts a coarse step
+        steps = more[3::4]
+        if len(steps) > 2:
+            steps = Cat(steps[(1 << k) - 1::1 << k].xor()
+                        for k in range(len(steps).bit_length()))
+            places = range(0, self._excess + 1, 4)
+        else:
+            places = (0, 4, 4, 8)   # of the bits as they are
+        coarse, far, _ = _shifted(m, guarded, steps, places, MANTISSA + 4, "coarse")
         fine, near, _ = _shifted(m, coarse, distance[:2], (0, 1, 2, 3), MANTISSA + 1, "fine")
         kept, guard, sticky = fine[1:], fine[0], near | delay(m, far, 1, name="far")
         up = Signal(MANTISSA + 1)
@@ -186,10 +209,21 @@ class Rounding(wiring.Component):
         m.d.sync += rounded.eq(Cat(up[0] & (~guard | sticky), up[1:]))
         return rounded, delay(m, left, self.TO_MANTISSA - 3, name="left")
 
+    def _high(self, m, product, negative):
+        """The product of TFLite's SaturatingRoundingDoublingHighMul: ties of a magnitude go away
+        from zero if it is positive, else to it.
+        """
+        high = Signal(len(product) - HIGH_MUL)
+        up = Signal()
+        rounded = Signal(len(high) + 1)
+        m.d.sync += [high.eq(product[HIGH_MUL:]), rounded.eq(high + up),
+                     up.eq(product[HIGH_MUL - 1] & (~negative | product[:HIGH_MUL - 1].any()))]
+        return rounded
+
     def _align(self, m, product, shift):
         """(integer, fraction, any bit below, any bit above) of the shifted product."""
         fraction_bits = FRACTION if self._float else 1
-        least = self._program.shift_range[0] - self._excess
+        least = self._program.shift_range[0] - self._excess - (HIGH_MUL if self._twice else 0)
         value, sticky, overflow = product, 0, 0
         if least < fraction_bits:
             value = Cat(Signal(fraction_bits - least, name="zeros"), product)
@@ -198,7 +232,7 @@ class Rounding(wiring.Component):
             cut = Signal()
             m.d.sync += cut.eq(product[:least - fraction_bits].any())
             sticky = cut
-        width = fraction_bits + INTEGER
+        width = fraction_bits + self._integer
         for stage in reversed(range(self.SHIFT)):
             value, below, above = _shifted(
                 m, value, shift[2 * stage:2 * stage + 2], [n * 4**stage for n in range(4)],
@@ -208,7 +242,7 @@ class Rounding(wiring.Component):
                 shift = delay(m, shift[:2 * stage], 1, name=f"shift_{stage}")
                 sticky = delay(m, sticky, 1, name=f"sticky_{stage}")
                 overflow = delay(m, overflow, 1, name=f"overflow_{stage}")
-        integer = Signal(INTEGER)
+        integer = Signal(self._integer)
         fraction = Signal(fraction_bits)
         m.d.comb += Cat(fraction, integer).eq(value)
         return integer, fraction, sticky, overflow
@@ -221,15 +255,15 @@ class Rounding(wiring.Component):
         [2**e, 2**(e+1)) has the half unit 2**(e-24), e from -1 (integer part 0) up; `below` has
         one sticky bit under the fraction.
         """
-        unit, units = FRACTION - 24, INTEGER + 1
+        unit, units = FRACTION - 24, self._integer + 1
         top = unit + units
-        reached = Signal(INTEGER)   # bit n: the half unit is above bit `unit + n`
+        reached = Signal(self._integer)     # bit n: the half unit is above bit `unit + n`
         low = Signal(top)
         high_zeros, high_ones, half_1, zeros, ones, at, lower, half_2 = (
             Signal(name=name) for name in ("high_zeros", "high_ones", "half_1", "zeros", "ones",
                                            "at", "lower", "half_2"))
         m.d.sync += [
-            reached.eq(Cat(integer[n:].any() for n in range(INTEGER))), low.eq(below[:top]),
+            reached.eq(Cat(integer[n:].any() for n in range(self._integer))), low.eq(below[:top]),
             high_zeros.eq(~below[top:].any()), high_ones.eq(below[top:].all()), half_1.eq(half)]
 
         # of bit `unit + n`: whether the half unit is above it, and whether it is below it
@@ -245,17 +279,18 @@ class Rounding(wiring.Component):
 
     def _code(self, m, integer, up, tie, negative):
         """Round, apply the sign, add the zero point and clip."""
-        rounded = Signal(INTEGER + 1)
+        bits = self._integer
+        rounded = Signal(bits + 1)
         total = integer + up
         # a tie that was rounded up to odd is even without its lowest bit
         m.d.sync += rounded.eq(Cat(total[0] & ~tie, total[1:]))
         constants = self._program.requantisation
-        flipped = Signal(signed(INTEGER + 2))
+        flipped = Signal(signed(bits + 2))
         carry, too_low, too_high = (Signal(name=n) for n in ("sign", "too_low", "too_high"))
-        value = Signal(signed(INTEGER + 3))
-        clipped = Signal(signed(INTEGER + 3))
+        value = Signal(signed(bits + 3))
+        clipped = Signal(signed(bits + 3))
         m.d.sync += [
-            flipped.eq(Cat(rounded, 0) ^ negative.replicate(INTEGER + 2)), carry.eq(negative),
+            flipped.eq(Cat(rounded, 0) ^ negative.replicate(bits + 2)), carry.eq(negative),
             value.eq(flipped + Mux(carry, constants.zero_point + 1, constants.zero_point)),
             clipped.eq(value), too_low.eq(value < constants.low),
             too_high.eq(value > constants.high), self.code.eq(clipped)]

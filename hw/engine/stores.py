@@ -93,7 +93,7 @@ class Stores(wiring.Component):
             "parameters_read": In(layouts.parameter_address),
             "parameters_data": Out(data.ArrayLayout(layouts.parameters, units)),
             "tables_read": In(data.ArrayLayout(layouts.table_address, units * px)),
-            "tables_data": Out(data.ArrayLayout(8, units * px)),
+            "tables_data": Out(data.ArrayLayout(program.quantisation.output_bits, units * px)),
             "i": In(stream.Signature(WeightBeat(program))),
             "configured": Out(1), "bank": Out(1),
             "begin": In(1), "begin_bank": In(1), "end": In(1), "end_bank": In(1), "error": Out(1),
@@ -120,8 +120,9 @@ class Stores(wiring.Component):
             parameters.append(memory)
         if program.quantisation.has_table:
             for n in range(program.requantisers * program.folding.px):
-                memory = BlockMemory(width=8, depth=1 << layouts.table_address.width,
-                                     init=self._table(n % program.requantisers) if built_in else ())
+                memory = BlockMemory(
+                    width=program.quantisation.output_bits, depth=1 << layouts.table_address.width,
+                    init=self._table(n % program.requantisers) if built_in else ())
                 m.submodules[f"table_{n}"] = memory
                 m.d.comb += [memory.r_addr.eq(self.tables_read[n]),
                              self.tables_data[n].eq(memory.r_data)]
@@ -149,10 +150,11 @@ class Stores(wiring.Component):
 
     def _table(self, unit):
         program, stride = self._program, 1 << Layouts(self._program).turn_bits
-        codes = [0] * (256 * len(program.tables) // program.turns * stride
-                       if program.table_per_channel else 256)
+        size = 1 << program.quantisation.output_bits
+        codes = [0] * (size * len(program.tables) // program.turns * stride
+                       if program.table_per_channel else size)
         for n, word in enumerate(program.tables):
             place = n // program.turns * stride + n % program.turns
-            codes[256 * place:256 * place + 256] = [int(c) & 0xFF for c in word[unit]]
+            codes[size * place:size * (place + 1)] = [int(c) & (size - 1) for c in word[unit]]
         return codes
 

@@ -133,9 +133,9 @@ class MultiplierPair(wiring.Component):
     Parameters
     ----------
     a_bits : int
-        Bits of the shared operand, 2 to 9.
+        Bits of the shared operand, of `A_BITS`.
     b_bits : int
-        Bits of the others: 4, or 8 for which -128 is not allowed.
+        Bits of the others, of `B_BITS`: 4, or 8 for which -128 is not allowed.
     late : int
         Cycles that the latency is to be less, at most `spare` of the device.
 
@@ -155,12 +155,13 @@ class MultiplierPair(wiring.Component):
     """
 
     LATENCY = 7  # packed, three in the block, out of the block, separated, corrected
+    A_BITS, B_BITS = range(2, 10), (4, 8)
 
     def __init__(self, a_bits, b_bits, *, late=0):
         self.late = late
-        if a_bits not in range(2, 10):
+        if a_bits not in self.A_BITS:
             raise ValueError(f"a_bits must be 2 to 9, not {a_bits!r}")
-        if b_bits not in (4, 8):
+        if b_bits not in self.B_BITS:
             raise ValueError(f"b_bits must be 4 or 8, not {b_bits!r}")
         # without -128 the product of two most negative numbers needs no bit of its own
         product = signed(a_bits + b_bits - (b_bits == 8))
@@ -194,13 +195,13 @@ class MultiplierPair(wiring.Component):
 class WideMultiplier(wiring.Component):
     """Exact product of unsigned operands wider than one block, `LATENCY` cycles after them.
 
-    Made of up to nine `Multiplier` on parts of the operands, which are sent to each of them first,
-    and added in two steps.
+    Made of `Multiplier` on parts of the operands, 9 where they are widest, which are sent to each
+    of them first; added in two steps.
 
     Parameters
     ----------
     a_bits, b_bits : int
-        Widths of the operands, each at most 34.
+        Widths of the operands, each at most 51.
 
     Members
     -------

@@ -12,6 +12,7 @@ from golden.model import accumulate, forward
 from golden.quantisation import (
     activation_table,
     compact_multiplier,
+    dtype_bits,
     dtype_range,
     requantise,
     requantise_scale,
@@ -32,22 +33,22 @@ def float32(value):
     return round(value / ulp) * ulp
 
 
-def accumulators_near_ties(seed, channels=32, samples=32):
+def accumulators_near_ties(seed, channels=32, samples=32, codes=140):
     """Accumulators over all of int32, most of them around the middle between two codes."""
     rng = np.random.default_rng(seed)
     scale = np.exp2(rng.uniform(-30, -1, channels)).astype(np.float32)
     scale[::4] = np.exp2(np.floor(np.log2(scale[::4])))
-    middle = rng.integers(-140, 140, (channels, samples)) + rng.choice([0, 0.5], samples)
+    middle = rng.integers(-codes, codes, (channels, samples)) + rng.choice([0, 0.5], samples)
     acc = np.rint(middle / scale[:, None].astype(np.float64)).astype(np.int64)
     acc += rng.integers(-1, 2, acc.shape)
     acc[:, 0], acc[:, 1] = -2**31, 2**31 - 1
     return np.clip(acc, -2**31, 2**31 - 1), scale
 
 
-@pytest.mark.parametrize("seed, dtype", cases(range(4), ["uint8", "int8"]))
+@pytest.mark.parametrize("seed, dtype", cases(range(4), ["uint8", "int8", "uint12", "int16"]))
 def test_requantise_equals_exact_fractions(seed, dtype):
-    acc, scale = accumulators_near_ties(seed)
     low, high = dtype_range(dtype)
+    acc, scale = accumulators_near_ties(seed, codes=(high - low) * 140 // 255)
     zero_point = int(np.random.default_rng(seed).integers(low, high + 1))
     result = requantise(acc, scale, zero_point, low, high)
     assert result.dtype == np.int64
@@ -60,9 +61,12 @@ def test_requantise_equals_exact_fractions(seed, dtype):
     assert once >= 5, "no accumulator distinguishes float32 from exact arithmetic"
 
 
-@pytest.mark.parametrize("bits", [1, 2, 8, 12, 16, 24, 31])
-def test_compact_requantise_equals_exact_fractions(bits):
+@pytest.mark.parametrize("bits, more", [(1, 0), (2, 0), (8, 0), (12, 0), (16, 0), (24, 0), (31, 0),
+                                        (12, 16), (24, 16), (31, 16)])
+def test_compact_requantise_equals_exact_fractions(bits, more):
+    """Also for sums of `more` bits than int32, whose products do not fit int64."""
     acc, scale = accumulators_near_ties(bits)
+    acc, scale = acc << more, scale * np.float32(2.0**-more)
     multiplier, shift = compact_multiplier(scale, bits)
     result = requantise(acc, scale, 3, -100, 90, scheme="compact", bits=bits)
     for (c, i), value in np.ndenumerate(acc):
@@ -88,6 +92,36 @@ def test_compact_multiplier_is_the_nearest(bits):
 def test_compact_multiplier_renormalises():
     multiplier, shift = compact_multiplier(np.float32([255.4, 255.5, 1 - 2**-24]), 8)
     assert multiplier.tolist() == [255, 128, 128] and shift.tolist() == [0, -1, 7]
+
+
+@pytest.mark.parametrize("dtype, low, high", [
+    ("uint4", 0, 15), ("int5", -16, 15), ("uint8", 0, 255), ("int8", -128, 127),
+    ("uint16", 0, 65535), ("int16", -32768, 32767)])
+def test_dtypes(dtype, low, high):
+    assert dtype_range(dtype) == (low, high)
+    assert 1 << dtype_bits(dtype) == high - low + 1
+
+
+def test_table_of_few_codes():
+    """The entries are those of the same codes in a wider table, clipped."""
+    formats = {"pre_scale": 0.5, "pre_zero_point": -2, "output_scale": 0.25,
+               "output_zero_point": -3}
+    wide = activation_table("tanh", dtype="int8", **formats)
+    for dtype, codes in ("int4", np.arange(-8, 8)), ("int7", np.arange(-64, 64)):
+        table = activation_table("tanh", dtype=dtype, **formats)
+        assert len(table) == len(codes)
+        np.testing.assert_array_equal(table[codes & len(codes) - 1],
+                                      np.clip(wide[codes & 0xFF], codes[0], codes[-1]))
+
+
+def test_output_codes_of_another_dtype():
+    spec, tensors, x = random_layer(2, "conv2d", "int8")
+    wide = forward(spec | {"output_dtype": "int12"}, tensors, x)
+    np.testing.assert_array_equal(np.clip(wide, -128, 127), forward(spec, tensors, x))
+    assert np.ptp(wide) > 256
+    tanh, tensors, x = random_layer(2, "conv2d", "int8", "tanh")
+    with pytest.raises(ValueError, match="dtype of an activation table must have at most 8 bits"):
+        forward(tanh | {"output_dtype": "int12"}, tensors, x)
 
 
 def test_ties_go_to_even():
@@ -338,16 +372,28 @@ def test_absent_neighbours_are_the_zero_point():
     assert (forward(spec, tensors, x) == spec["output_zero_point"]).all()
 
 
-def test_accumulators_fit_int32():
-    spec, tensors, x = random_layer(1, "conv_transpose2d", "int8")
-    acc = accumulate(spec, tensors, x)[0] - tensors["bias"][0]
-    for peak, low, high in (acc.max(), -2**31, 2**31 - 1), (acc.min(), 2**31 - 1, -2**31):
-        tensors["bias"][0] = high - peak
-        assert high in accumulate(spec, tensors, x)[0]
-        tensors["bias"][0] += 1 if high > low else -1
-        for function in accumulate, forward:
-            with pytest.raises(ValueError, match="accumulators must fit int32, not reach from"):
-                function(spec, tensors, x)
+@pytest.mark.parametrize("high", (2**47 - 1, -2**47))
+def test_accumulators_fit_48_bits(high):
+    spec, tensors, _ = random_layer(1, "conv2d", "uint16")
+    # 2**15 * 2**30 * 4, and the bias
+    spec |= {"in_channels": 4, "out_channels": 1, "kernel_size": [1, 1], "groups": 1,
+             "padding": [[0, 0], [0, 0]], "input_zero_point": 2**15}
+    sign = 1 if high > 0 else -1
+    tensors |= {"weight": np.full((1, 4, 1, 1), -sign * 2**30), "bias": np.array([min(0, sign)])}
+    tensors["weight_scale"] = np.float32(2**-40)
+    x = np.zeros((4, 1, 1), int)
+    with pytest.raises(ValueError, match="accumulators must fit 48 bits, not reach from"):
+        accumulate(spec, tensors, x)
+    tensors["bias"] = np.array([-1 if sign > 0 else 0])
+    assert accumulate(spec, tensors, x).item() == high
+    forward(spec, tensors, x)
+
+
+def test_bias_fits_int32():
+    spec, tensors, x = random_layer(1, "conv2d", "int8")
+    tensors["bias"][0] = 2**31
+    with pytest.raises(ValueError, match="bias must fit int32, not reach from .* to 2147483648"):
+        accumulate(spec, tensors, x)
 
 
 def requantise_by(*, acc=((1, 2), (3, 4)), scale=0.5, zero_point=0, low=0, high=255, **options):
@@ -368,13 +414,14 @@ def table_by(kind="tanh", **changes):
     (requantise_by, {"scale": 1e-46}, "scale must be positive in float32, not 1e-46"),
     (requantise_by, {"zero_point": 0.5}, "zero_point must be an integer, not 0.5"),
     (requantise_by, {"low": 9, "high": 8}, "low must not exceed high=8, not be 9"),
-    (requantise_by, {"scheme": "tflite"}, "scheme must be 'onnxruntime' or 'compact'"),
+    (requantise_by, {"scheme": "tflite"}, "scheme must be 'onnxruntime', 'compact'"),
     (requantise_by, {"scheme": "compact", "bits": 0}, "bits must be from 1 to 31, not 0"),
     (requantise_by, {"scheme": "compact", "bits": 32}, "bits must be from 1 to 31, not 32"),
-    (requantise_by, {"scheme": "compact", "bits": 31, "acc": [2**31 + 1]}, r"within 2\*\*62"),
-    (requantise_by, {"scheme": "compact", "scale": 2**62}, r"within 2\*\*62 for bits=24"),
+    (requantise_by, {"scheme": "tflite-reference", "acc": [2**31]}, "acc must fit int32 for the"),
+    (requantise_by, {"scheme": "tflite-reference", "scale": -1}, "must be positive in float64"),
     (table_by, {"kind": "relu6"}, "kind must be one of .*, not 'relu6'"),
-    (table_by, {"dtype": "int16"}, "dtype must be 'uint8' or 'int8', not 'int16'"),
+    (table_by, {"dtype": "int3"}, "dtype must be one of uint4 to uint16 and int4 to int16, not"),
+    (table_by, {"dtype": "int9"}, "dtype of an activation table must have at most 8 bits, not"),
     (table_by, {"pre_scale": -1}, "pre_scale must be positive in float32, not -1"),
     (table_by, {"output_scale": float("nan")}, "output_scale must be finite in float32"),
     (table_by, {"pre_zero_point": 128}, "pre_zero_point must be from -128 to 127, not 128"),
@@ -400,13 +447,14 @@ def test_bad_scale_products_are_named(scales):
     ({"op": "conv2d", "stride": [1, 0], "output_padding": [0, 0]}, r"stride\[1\] must be at least"),
     ({"op": "sub_pixel_conv2d", "stride": [2, 1]}, "must be .*as sub_pixel_conv2d has no other"),
     ({"stride": None}, "stride must be given in spec, which has .*'padding'"),
-    ({"dtype": "int4"}, "dtype must be 'uint8' or 'int8', not 'int4'"),
+    ({"dtype": "int17"}, "dtype must be one of uint4 to uint16 and int4 to int16, not 'int17'"),
+    ({"output_dtype": 8}, "output_dtype must be one of uint4 to uint16 and int4 to int16, not 8"),
     ({"in_channels": 4}, "in_channels must be 5, the channels of x, not 4"),
     ({"out_channels": 4}, "out_channels must be 3, the output channels of weight, not 4"),
     ({"kernel_size": [7, 7]}, r"kernel_size must be \[.*\], the kernel of weight, not \[7, 7\]"),
     ({"input_zero_point": 128}, "input_zero_point must be from -128 to 127, not 128"),
     ({"output_zero_point": None}, "output_zero_point must be given in spec"),
-    ({"requant": "exact"}, "scheme must be 'onnxruntime' or 'compact', not 'exact'"),
+    ({"requant": "exact"}, "scheme must be 'onnxruntime', 'compact' or .*, not 'exact'"),
     ({"requant": "compact"}, "multiplier_bits must be given in spec"),
     ({"activation": "swish"}, "activation must be one of none, relu, .*, not 'swish'"),
     ({"activation": "clamp"}, "activation_parameters of clamp must be 2 numbers, not ()"),

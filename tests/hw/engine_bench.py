@@ -6,6 +6,7 @@ import numpy as np
 from bench_helpers import keeps_protocol, plain, simulate
 
 from golden.model import forward
+from golden.quantisation import dtype_range
 from golden.timing import EngineParameters
 from golden.timing import simulate as predict
 from hw.engine.engine import Engine
@@ -19,7 +20,7 @@ def specification(p):
 
 def random_frames(p, rng, sizes, density=0.3):
     """Frames of random codes; where zeros are skipped there are zeros."""
-    low, high = (0, 255) if p.quantisation.dtype == "uint8" else (-128, 127)
+    low, high = dtype_range(p.quantisation.dtype)
     frames = [rng.integers(low, high + 1, (p.layer.in_channels, *size)) for size in sizes]
     return [np.where(rng.random(frame.shape) < (density if p.skip_zeros else 1), frame,
                      p.quantisation.input_zero_point) for frame in frames]
@@ -27,10 +28,10 @@ def random_frames(p, rng, sizes, density=0.3):
 
 def beats_of(p, codes):
     """A frame as beats: pixels in raster order, the channels of each beat in its lanes."""
-    beats = []
+    beats, bits = [], p.input_beat_bits // p.layout.input_lanes
     for y, x in np.ndindex(*codes.shape[1:]):
         for n, channels in enumerate(p.layout.input_channels):
-            data = sum((int(codes[c, y, x]) & 0xFF) << 8 * lane
+            data = sum((int(codes[c, y, x]) & (1 << bits) - 1) << bits * lane
                        for lane, c in enumerate(channels) if c >= 0)
             beats.append({"data": data, "first": int((y, x, n) == (0, 0, 0)),
                           "last": int((x, n) == (codes.shape[2] - 1, p.layout.input_beats - 1))})
@@ -42,10 +43,11 @@ def expected_beats(p, codes):
     output = forward(specification(p), p.tensors, codes)
     _, height, width = output.shape
     px, po, found = p.folding.px, p.folding.po, []
+    mask = (1 << p.output_beat_bits // (px * po)) - 1
     for y in range(height):
         for x in range(0, width, px):
             for n, channels in enumerate(p.layout.output_channels):
-                lanes = {lane * po + o: int(output[c, y, x + lane]) & 0xFF
+                lanes = {lane * po + o: int(output[c, y, x + lane]) & mask
                          for lane in range(min(px, width - x))
                          for o, c in enumerate(channels) if c >= 0}
                 found.append((lanes, int((y, x, n) == (0, 0, 0)),
@@ -148,7 +150,9 @@ class Bench:
     def check_beats(self, expected):
         for beat, (lanes, first, last) in zip(self.received, expected, strict=True):
             assert (beat["first"], beat["last"]) == (first, last)
-            assert {lane: beat["data"] >> 8 * lane & 0xFF for lane in lanes} == lanes
+            bits = self.p.output_beat_bits // (self.p.folding.px * self.p.folding.po)
+            codes = {lane: beat["data"] >> bits * lane & (1 << bits) - 1 for lane in lanes}
+            assert codes == lanes
 
     def check_cycles(self, frames, gaps, ready):
         p = self.p

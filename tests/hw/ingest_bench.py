@@ -2,9 +2,9 @@
 
 import random
 
-import numpy as np
 from bench_helpers import plain, simulate, source
 
+from golden.quantisation import dtype_range
 from hw.engine.ingest import ERRORS, FRAMES, Ingest
 from hw.engine.layouts import Layouts
 
@@ -13,20 +13,27 @@ SETTLING = 3  # cycles before the first beat: the geometry comes from registers
 
 def frame_beats(p, rng, height, width):
     """A frame of random beats, zero points among them."""
-    lanes, zero = p.layout.input_lanes, p.quantisation.input_zero_point & 0xFF
-    beats = []
+    lanes, beats = p.layout.input_lanes, []
+    bits = p.input_beat_bits // lanes
+    zero = p.quantisation.input_zero_point & (1 << bits) - 1
     for y in range(height):
         for n in range(width * p.layout.input_beats):
-            codes = bytes(zero if rng.random() < 0.5 else rng.getrandbits(8) for _ in range(lanes))
-            beats.append({"data": int.from_bytes(codes, "little"), "first": int(y == n == 0),
+            codes = [zero if rng.random() < 0.5 else rng.getrandbits(bits) for _ in range(lanes)]
+            data = sum(code << bits * lane for lane, code in enumerate(codes))
+            beats.append({"data": data, "first": int(y == n == 0),
                           "last": int(n == width * p.layout.input_beats - 1)})
     return beats
 
 
 def words_of(p, beat):
-    """What the line buffer is to hold for a beat: codes without their zero point."""
-    codes = np.frombuffer(beat["data"].to_bytes(p.layout.input_lanes, "little"), np.uint8)
-    values = codes.view(p.quantisation.dtype).astype(int) - p.quantisation.input_zero_point
+    """What the line buffer is to hold for a beat: codes without their zero point.
+
+    The bits of a lane beyond its code do not matter.
+    """
+    low, high = dtype_range(p.quantisation.dtype)
+    lane = p.input_beat_bits // p.layout.input_lanes
+    codes = [beat["data"] >> lane * n & high - low for n in range(p.layout.input_lanes)]
+    values = [(code - low & high - low) + low - p.quantisation.input_zero_point for code in codes]
     return sum((int(v) & (1 << p.activation_bits) - 1) << p.activation_bits * n
                for n, v in enumerate(values))
 

@@ -104,6 +104,18 @@ PROGRAMS = {  # name: (layer, options), small, and unlike each other
     "compact": (transposed(4, 6, 3), {"folding": {"pi": 2, "po": 3}, "quantisation": {
         "requant": "compact", "multiplier_bits": 12, "activation": "relu",
         "output_zero_point": 9}}),
+    "wide": (transposed(3, 4, 3), {
+        "folding": {"pi": 2, "po": 2}, "tensors": {"output_scale": np.float32(2)},
+        "quantisation": {"dtype": "int14", "output_dtype": "int12", "weight_bits": 12,
+                         "input_zero_point": -5001, "output_zero_point": -9}}),
+    "narrow": (transposed(2, 2), {
+        "folding": {"pi": 2, "po": 2, "px": 2}, "loadable": True, "size": (3, 4),
+        "tensors": {"bias": np.array([-9, 5]), "output_scale": np.float32(1 / 64)},
+        "quantisation": {"dtype": "int4", "output_dtype": "uint6", "weight_bits": 3,
+                         "input_zero_point": -3, "activation": "tanh"}}),
+    "tflite": (transposed(4, 6, 3), {"folding": {"pi": 2, "po": 3}, "loadable": True,
+                                     "size": (3, 4), "quantisation": {
+        "dtype": "int8", "requant": "tflite-reference", "output_zero_point": -3}}),
     "tanh": (transposed(4, 6, 3), {"folding": {"pi": 2, "po": 3}, "quantisation": {
         "dtype": "int8", "activation": "tanh"}}),
     "prelu": (transposed(4, 6, 4), {"folding": {"po": 3}, "quantisation": {

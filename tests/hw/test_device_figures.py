@@ -9,6 +9,7 @@ from hw.primitives.memory import BlockMemory
 
 LARGE = {"cin": 64, "cout": 16, "pi": 4, "po": 4}
 SMALL = {"cin": 4, "cout": 4, "pi": 2, "po": 2, "height": 6, "width": 5, "loadable": True}
+WIDE = {"cin": 16, "cout": 8, "height": 32, "width": 32}
 COUNTS = (  # options, multipliers and block RAMs
     ({"target": "ecp5"}, 3, 2),
     (LARGE | {"target": "ecp5"}, 20, 17),
@@ -18,6 +19,14 @@ COUNTS = (  # options, multipliers and block RAMs
     ({"cin": 16, "cout": 8, "height": 32, "width": 32, "pi": 4, "po": 8, "pack": True,
       "loadable": True, "target": "ecp5"}, 24, 11),
     (SMALL | {"target": "ice40", "po": 1, "spram": True}, 6, 13),
+    (WIDE | {"pi": 4, "po": 4, "dtype": "int16", "weight_bits": 16, "loadable": True,
+             "target": "ecp5"}, 20, 12),
+    (WIDE | {"pi": 2, "po": 2, "dtype": "int12", "output_dtype": "uint4", "requant": "compact",
+             "target": "ice40"}, 6, 22),
+    (WIDE | {"pi": 2, "po": 2, "dtype": "int8", "requant": "tflite-reference",
+             "serial_requant": True, "loadable": True, "target": "ice40"}, 4, 27),
+    (SMALL | {"dtype": "uint16", "lut_products": True, "serial_requant": True,
+              "target": "ice40"}, 0, 18),
 )
 
 

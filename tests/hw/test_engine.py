@@ -24,9 +24,9 @@ def check(p, stall="none", *, seed=0, count=2, size=None):
 
 @pytest.mark.parametrize("name", ("plain", "gaps", "three pixels", "cropped", "extended", "one",
                                   "depthwise", "parallel groups", "dense pixels", "sub-pixel",
-                                  "int8", "compact", "tanh", "serial", "serial pixels",
-                                  "serial alone", "loadable", "lut products",
-                                  "lut products of 4 bits"))
+                                  "int8", "compact", "wide", "narrow", "tflite", "tanh",
+                                  "serial", "serial pixels", "serial alone", "loadable",
+                                  "lut products", "lut products of 4 bits"))
 def test_frames(name):
     check(program(name), count=1 if program(name).schedule.cycles > 600 else 2)
 

@@ -9,7 +9,8 @@ from sample_programs import program
 
 from hw.engine.ingest import FRAMES
 
-NAMES = ("plain", "folded", "two pixels", "skip", "skip pixels", "int8", "depthwise", "loadable")
+NAMES = ("plain", "folded", "two pixels", "skip", "skip pixels", "int8", "depthwise", "loadable",
+         "wide")
 
 
 def small(p):

@@ -6,6 +6,7 @@ import pytest
 from bench_helpers import STALLS, keeps_protocol, plain, simulate
 from sample_programs import program
 
+from golden.quantisation import dtype_range
 from hw.engine.beat_queue import BeatQueue
 from hw.engine.layouts import Layouts
 from hw.engine.output import Output
@@ -22,13 +23,16 @@ def random_blocks(p, rng, count):
         for q in range(size):
             tag = {name: rng.getrandbits(field.width) for name, field in layouts.tag}
             tag["beat"] = int(q < beats) if p.folding.px > 1 else tag["beat"]
-            block.append(([rng.getrandbits(8) for _ in range(lanes)], tag))
+            block.append(([rng.getrandbits(p.quantisation.output_bits) for _ in range(lanes)],
+                          tag))
         blocks.append(block)
     return blocks
 
 
 def beats_of(p, block):
-    """Pixel n of lane and phase q is pixel S * n + q of the block."""
+    """Pixel n of lane and phase q is pixel S * n + q of the block; codes fill their lanes."""
+    low, high = dtype_range(p.quantisation.output_dtype)
+    lane = p.output_beat_bits // (p.folding.po * p.folding.px)
     po, px, size = p.folding.po, p.folding.px, len(block)
     pixels = {size * n + q: codes[n * po:(n + 1) * po]
               for q, (codes, _) in enumerate(block) for n in range(px)}
@@ -36,13 +40,15 @@ def beats_of(p, block):
     for beat, (_, tag) in enumerate(block):
         lanes = sum((pixels[n] for n in range(beat * px, (beat + 1) * px)), [])
         if tag["beat"]:
-            found.append((int.from_bytes(bytes(lanes), "little"), tag["first"], tag["last"],
-                          tag["end"]))
+            data = sum(((code - low & high - low) + low & (1 << lane) - 1) << lane * n
+                       for n, code in enumerate(lanes))
+            found.append((data, tag["first"], tag["last"], tag["end"]))
     return found
 
 
 @pytest.mark.parametrize("stall", STALLS)
-@pytest.mark.parametrize("name", ("plain", "folded", "three pixels", "two pixels", "dense pixels"))
+@pytest.mark.parametrize("name", ("plain", "folded", "three pixels", "two pixels", "dense pixels",
+                                  "wide", "narrow"))
 def test_beats(name, stall):
     p, depth = program(name), 16
     dut, rng = Output(p, depth=depth), random.Random(f"{name} {stall}")
@@ -63,7 +69,7 @@ def test_beats(name, stall):
             for codes, tag in block:
                 while stall in ("input", "both") and rng.random() < 0.5:
                     ctx.set(dut.i_valid, 0)
-                    ctx.set(dut.codes, [rng.getrandbits(8) for _ in codes])
+                    ctx.set(dut.codes, [rng.getrandbits(4) for _ in codes])
                     await ctx.tick()
                     cycle += 1
                 ctx.set(dut.i_valid, 1)

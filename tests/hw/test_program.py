@@ -177,13 +177,36 @@ def vars_of(program):
 
 
 @pytest.mark.parametrize("loadable", (False, True))
-def test_sums_beyond_int32(loadable):
+@pytest.mark.parametrize("bits, formats", (
+    (33, {"requant": "tflite-reference"}), (49, {"dtype": "uint16", "weight_bits": 16})))
+def test_wide_sums(bits, formats, loadable):
+    """The engine takes 48 bits, and TFLite int32."""
     layer = convolution(258, 1, 16, 0)
-    weight = np.full(layer.weight_shape, 127 if loadable else -128)
-    with pytest.raises(ValueError, match=r"^weight must keep every sum in int32, but with "
-                                         r"kernel_size \(16, 16\) and 258 input channels it may "
-                                         r"need 33 bits$"):
-        make_program(layer, size=(16, 16), tensors={"weight": weight}, loadable=loadable)
+    most = 1 << formats.get("weight_bits", 8) - 1
+    weight = np.full(layer.weight_shape, most - 1 if loadable else -most)
+    with pytest.raises(ValueError, match=rf"^weight must keep every sum in {bits - 1} bits, but "
+                                         r"with kernel_size \(16, 16\) and 258 input channels it "
+                                         rf"may need {bits} bits$"):
+        make_program(layer, size=(16, 16), tensors={"weight": weight}, loadable=loadable,
+                     quantisation=formats)
+    formats = {**formats, "requant": "onnxruntime"}
+    less = convolution(256, 1, 16, 0)
+    program = make_program(less if bits == 49 else layer, size=(16, 16), loadable=True,
+                           quantisation=formats)
+    assert program.accumulator_bits == min(bits, 48)
+
+
+@pytest.mark.parametrize("options, message", (
+    ({"lut_products": True, "quantisation": {"weight_bits": 9}},
+     "weight_bits must be at most 8 where lut_products is set, not 9"),
+    ({"pack": True, "quantisation": {"weight_bits": 9}},
+     "weight_bits must be at most 8 where two products share a multiplier, not 9"),
+    ({"pack": True, "quantisation": {"dtype": "int10", "input_zero_point": 7}},
+     ("dtype and input_zero_point must make operands of at most 9 bits where two products share "
+      "a multiplier, and int10 with 7 makes 11"))))
+def test_wide_operands(options, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        make_program(transposed(2, 2), folding={"po": 2}, **options)
 
 
 def test_no_output():

@@ -11,26 +11,28 @@ from hw.engine.requantiser import Requantiser
 
 NAMES = ("plain", "folded", "three pixels", "ragged", "depthwise", "sub-pixel", "shuffled groups",
          "int8", "compact", "tanh", "prelu", "serial", "serial pixels", "serial alone", "loadable",
-         "loadable prelu", "loadable tanh")
+         "loadable prelu", "loadable tanh", "wide", "narrow", "tflite")
 
 
 def expected_codes(p, channels, sums):
     """Codes of some channels of the convolution, by the golden arithmetic."""
     constants, formats, tensors = p.requantisation, p.quantisation, p.tensors
     target = tensors["pre_scale" if formats.has_table else "output_scale"]
-    scale = np.broadcast_to(requantise_scale(tensors["input_scale"], tensors["weight_scale"],
-                                             target), (p.layer.parameter_channels,))
+    scale = requantise_scale(tensors["input_scale"], tensors["weight_scale"], target,
+                             scheme=formats.requant)
+    scale = np.broadcast_to(scale, (p.layer.parameter_channels,))
     codes = requantise(sums + np.asarray(tensors["bias"])[channels], scale[channels],
                        constants.zero_point, constants.low, constants.high,
                        scheme=formats.requant, bits=formats.multiplier_bits)
+    mask = (1 << formats.output_bits) - 1
     if constants.table is None:
-        return codes & 0xFF
+        return codes & mask
     owner = np.zeros(p.layer.parameter_channels, int)
     for row in p.bank.channels:
         for shuffled in row:
             owner[shuffled] = np.arange(len(shuffled))
     rows = owner[channels] if len(constants.table) > 1 else 0
-    return constants.table[rows, codes & 0xFF] & 0xFF
+    return constants.table[rows, codes & mask] & mask
 
 
 class Memories:
@@ -65,11 +67,13 @@ class Memories:
         return records
 
     def table(self, unit, address):
-        code, address = address & 0xFF, address >> 8
+        bits = self._p.quantisation.output_bits
+        mask = (1 << bits) - 1
+        code, address = address & mask, address >> bits
         if not self._p.table_per_channel:
-            return int(self._banks[address].requantisation.table[0, code]) & 0xFF
+            return int(self._banks[address].requantisation.table[0, code]) & mask
         p, row = self._place(address)
-        return 0 if row is None else int(p.tables[row, unit % p.requantisers, code]) & 0xFF
+        return 0 if row is None else int(p.tables[row, unit % p.requantisers, code]) & mask
 
 
 def run(p, memories, inputs):
@@ -102,7 +106,9 @@ def test_codes(name, pauses):
     po, px, beats = p.folding.po, p.folding.px, p.layout.output_beats
     phases = ([(a, b) for a in range(p.phases[0]) for b in range(p.phases[1])]
               if p.bank.per_phase_parameters else [(0, 0)])
-    reach = 1 << min(p.accumulator_bits - 2, 16)
+    # a few times what the codes can tell apart
+    reach = 1 << min(p.accumulator_bits - 2, int(p.requantisation.shift.max())
+                     - p.quantisation.mantissa_bits + p.quantisation.output_bits + 1)
     inputs, expected = [], {}
     for _ in range(50):
         bank, number = int(rng.integers(len(banks))), int(rng.integers(p.parameter_sets))
@@ -141,3 +147,6 @@ def test_latency_and_interval():
     assert Requantiser.latency(p) == 2 + 24 + 2
     p = make_program(transposed(3, 6), folding={"po": 6}, quantisation={"requant": "compact"})
     assert Requantiser.latency(p) == 2 + 19 + 2
+    p = make_program(transposed(3, 6), folding={"po": 6},
+                     quantisation={"requant": "tflite-reference"})
+    assert Requantiser.latency(p) == 2 + 21 + 2

@@ -9,7 +9,7 @@ import pytest
 from bench_helpers import clocked
 from sample_programs import convolution, make_program
 
-from golden.quantisation import requantise
+from golden.quantisation import dtype_range, requantise
 from hw.engine.rounding import Rounding
 from hw.quantisation import LARGEST_SCALE, SMALLEST_SCALE
 
@@ -24,8 +24,11 @@ def make(*, bias, scale, shifted=False, weight=1, **quantisation):
         "output_scale": np.float32(1)})
 
 
-def values_near_ties(scale, limit, rng, count):
-    """Integers v with |v| <= limit, most of them with v * scale next to a tie between two codes."""
+def values_near_ties(scale, limit, rng, count, codes):
+    """Integers v with |v| <= limit, most of them with v * scale next to a tie between two codes.
+
+    The largest ties are a little beyond `codes`.
+    """
     exact, found = Fraction(float(scale)), [0, 1, -1, limit, -limit]
     while len(found) < count:
         kind = rng.random()
@@ -34,7 +37,7 @@ def values_near_ties(scale, limit, rng, count):
         elif kind < 0.3:
             value = rng.randint(-min(limit, 1 << 10), min(limit, 1 << 10))
         else:
-            top = min(300, floor(limit * exact))
+            top = min(codes + codes // 5, floor(limit * exact))
             tie = Fraction(2 * rng.randint(-top - 1, top) + 1, 2)
             value = round(tie / exact) + rng.choice((0, 0, 0, 0, -1, 1, 2))
         found.append(max(-limit, min(limit, value)))
@@ -47,9 +50,12 @@ def check(program, scales, count, seed=0):
     constants = program.requantisation
     limit = (1 << program.biased_bits - 1) - 1
     span = 1 << program.accumulator_bits - 1
+    formats = program.quantisation
+    if formats.requant == "tflite-reference":
+        limit = min(limit, 2**31 - 1)
     inputs, channels, values = [], [], []
     for channel, scale in enumerate(scales):
-        for value in values_near_ties(scale, limit, rng, count):
+        for value in values_near_ties(scale, limit, rng, count, 1 << formats.output_bits):
             accumulator = rng.randrange(-span, span)
             accumulator = max(value - (1 << 31) + 1, min(value + (1 << 31), accumulator))
             if not -span <= accumulator < span:
@@ -66,10 +72,9 @@ def check(program, scales, count, seed=0):
     seen = clocked(dut, [inputs[n] for n in order] + [{}] * latency, ("code",))
     codes = np.empty(len(inputs), int)
     codes[order] = [code for code, in seen[latency:]]
-    formats = program.quantisation
     expected = requantise(np.array(values), np.float32(scales)[channels], constants.zero_point,
                           constants.low, constants.high, scheme=formats.requant,
-                          bits=formats.multiplier_bits) & 0xFF
+                          bits=formats.multiplier_bits) & (1 << formats.output_bits) - 1
     wrong = [(values[n], scales[channels[n]], codes[n], expected[n])
              for n in np.flatnonzero(codes != expected)]
     assert not wrong, f"{len(wrong)} of {len(values)}: (value, scale, code, expected) {wrong[:5]}"
@@ -78,7 +83,8 @@ def check(program, scales, count, seed=0):
 SCHEMES = {"float": {"requant": "onnxruntime"},
            "compact 8": {"requant": "compact", "multiplier_bits": 8},
            "compact 16": {"requant": "compact", "multiplier_bits": 16},
-           "compact 24": {"requant": "compact", "multiplier_bits": 24}}
+           "compact 24": {"requant": "compact", "multiplier_bits": 24},
+           "tflite": {"requant": "tflite-reference"}}
 
 
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
@@ -98,10 +104,12 @@ def test_scales_of_a_layer(scheme, bits):
 
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
 def test_every_shift(scheme):
-    """Loadable constants: all 33 scales of two, and others, in one unit for int32."""
-    scales = np.exp2(np.arange(-25, 8)).astype(np.float32)
+    """Loadable constants: all 40 scales of two, and others, in one unit for int32."""
+    largest = 2.0**-1 if scheme["requant"] == "tflite-reference" else LARGEST_SCALE
+    scales = np.exp2(np.arange(-32, np.log2(largest) + 1)).astype(np.float32)
     noise = np.random.default_rng(5).uniform(1, 2, len(scales)).astype(np.float32)
-    scales = np.concatenate([scales, np.minimum(scales * noise, np.float32(LARGEST_SCALE))])
+    noise[-1] = 1
+    scales = np.concatenate([scales, scales * noise])
     program = make(bias=[0] * len(scales), scale=scales, shifted=True, output_zero_point=100,
                    **scheme)
     shifts = program.requantisation.shift
@@ -113,6 +121,8 @@ def test_every_shift(scheme):
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
 def test_one_shift(scheme, scale):
     """All channels with the same shift."""
+    if scheme["requant"] == "tflite-reference":
+        scale = min(scale, 0.9999)
     scales = np.float32([scale] * 2)
     program = make(bias=[1000, -1000], scale=scales, dtype="uint8", activation="relu",
                    output_zero_point=20, **scheme)
@@ -127,6 +137,33 @@ def test_clipping(dtype, activation, parameters):
     scales = np.float32([0.3, 0.7, 0.5])
     program = make(bias=[300, 0, -300], scale=scales, dtype=dtype, activation=activation,
                    activation_parameters=parameters, output_zero_point=5)
+    check(program, scales, 200)
+
+
+@pytest.mark.parametrize("scheme", ({"requant": "onnxruntime"}, {"requant": "compact"}),
+                         ids=("float", "compact"))
+@pytest.mark.parametrize("dtype", ("uint4", "int6", "int9", "uint12", "int16", "uint16"))
+@pytest.mark.parametrize("width", (20, 36, 40, 44, 48))
+def test_codes_and_magnitudes_of_other_widths(width, dtype, scheme):
+    """Sums of up to 48 bits: those of 12 bits beyond a mantissa and more take longer ways."""
+    low, high = dtype_range(dtype)
+    rng = np.random.default_rng(width)
+    octaves = (high - low).bit_length() - width
+    scales = np.exp2(rng.uniform(octaves - 1, octaves + 1, 6)).astype(np.float32)
+    scales[:2] = 2.0**octaves, 3 * 2.0**(octaves - 1)
+    scales = np.maximum(scales, np.float32(SMALLEST_SCALE))
+    weight = max(1, 2**(width - 18))
+    program = make(bias=[9] * 6, scale=scales, weight=weight, dtype="uint16", output_dtype=dtype,
+                   output_zero_point=low + 3, **scheme)
+    assert program.accumulator_bits == max(width, 18) - 1 or width == 20
+    check(program, scales, 60, seed=width)
+
+
+def test_tflite_rounds_twice():
+    """Values for which the two roundings, and their different ways with ties, matter."""
+    scales = np.float32([0.5, 0.25, 0.125, 0.75])
+    program = make(bias=[0] * 4, scale=scales, shifted=True, dtype="int8",
+                   requant="tflite-reference")
     check(program, scales, 200)
 
 

@@ -33,7 +33,8 @@ async def read(ctx, address, data, value, latency=BlockMemory.LATENCY):
 
 async def check_contents(ctx, dut, p, bank=0):
     """Every constant of a program is in this bank."""
-    layouts, units = Layouts(p), p.requantisers
+    layouts, units, code_bits = Layouts(p), p.requantisers, p.quantisation.output_bits
+    mask = (1 << code_bits) - 1
     for n, word in enumerate(p.weight_words):
         assert await read(ctx, dut.weight_read, dut.weight_data, bank * p.weight_bank + n,
                           WeightMemory.LATENCY) == word
@@ -51,13 +52,13 @@ async def check_contents(ctx, dut, p, bank=0):
         if p.table_per_channel:
             for code in (0, 1, 100, 255):
                 seen = await read(ctx, dut.tables_read, dut.tables_data,
-                                  [code | place << 8] * units * p.folding.px)
-                assert seen == [int(t[code]) & 0xFF for t in p.tables[row]] * p.folding.px
+                                  [code | place << code_bits] * units * p.folding.px)
+                assert seen == [int(t[code]) & mask for t in p.tables[row]] * p.folding.px
     if p.quantisation.has_table and not p.table_per_channel:
-        for code in range(0, 256, 15):
+        for code in range(0, mask + 1, 15):
             seen = await read(ctx, dut.tables_read, dut.tables_data,
-                              [code | bank << 8] * units * p.folding.px)
-            assert seen == [int(p.tables[0, 0, code]) & 0xFF] * units * p.folding.px
+                              [code | bank << code_bits] * units * p.folding.px)
+            assert seen == [int(p.tables[0, 0, code]) & mask] * units * p.folding.px
 
 
 @pytest.mark.parametrize("name", [name for name in PROGRAMS if not program(name).loadable])

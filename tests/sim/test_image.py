@@ -52,6 +52,16 @@ def test_one_channel_layer_takes_the_channels_as_frames(call, tmp_path):
     assert "all 360 values" in out
 
 
+def test_wide_codes_are_the_same_picture(call, tmp_path):
+    save(tmp_path / "small.png", 6, 5)
+    pictures = []
+    for formats in ((), ("--dtype", "uint16", "--output-dtype", "uint12")):
+        code, out, _ = call("small.png", *formats)
+        assert code == 0 and "all 360 values" in out
+        pictures.append(read_picture(tmp_path / "big.png").astype(int))
+    assert abs(pictures[0] - pictures[1]).max() <= 1
+
+
 def test_grey_with_a_larger_generated_frame(call, tmp_path):
     save(tmp_path / "small.png", 6, 5, "L")
     code, out, _ = call("small.png", "--height", 9, "--width", 8)

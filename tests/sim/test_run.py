@@ -39,6 +39,15 @@ ENGINES = {  # options, run
     "sub-pixel, other order, compact, four bits": (
         {"op": "sub_pixel_conv2d", "cin": 2, "cout": 3, "order": "DCR", "k": 3, "s": 3, "po": 3,
          "height": 4, "width": 5, "requant": "compact", "weight_bits": 4}, {"stalls": "both"}),
+    "codes of 16 bits, of 12 at the output, two pixels a cycle": (
+        {"cin": 2, "cout": 2, "k": 3, "s": 2, "po": 2, "px": 2, "dtype": "int16",
+         "output_dtype": "uint12", "weight_bits": 16, "height": 5, "width": 6},
+        {"stalls": "both"}),
+    "codes of 4 bits, of 6 at the output, rounding of TFLite, table, loadable": (
+        {"cin": 3, "cout": 2, "k": 3, "s": 2, "pi": 3, "dtype": "uint4", "output_dtype": "int6",
+         "weight_bits": 3, "requant": "tflite-reference", "activation": "tanh", "loadable": True,
+         "height": 5, "width": 6},
+        {"stalls": "in"}),
     "zeros skipped": (
         {"cin": 8, "cout": 2, "k": 3, "s": 2, "pi": 2, "po": 2, "skip_zeros": True, "height": 5,
          "width": 5}, {"stalls": "both"}),

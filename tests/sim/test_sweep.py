@@ -2,6 +2,7 @@
 
 import pytest
 
+from golden.quantisation import dtype_bits
 from sim import sweep
 from sim.sweep import check_one, draw
 
@@ -21,6 +22,9 @@ def test_the_draw_is_wide(tmp_path):
     for seen in (lambda o: o.px > 1, lambda o: o.pi > 1, lambda o: o.po > 1, lambda o: o.groups > 1,
                  lambda o: o.loadable, lambda o: o.skip_zeros, lambda o: o.weight_bits == 4,
                  lambda o: o.requant == "compact", lambda o: o.dtype == "int8",
+                 lambda o: o.requant == "tflite-reference", lambda o: dtype_bits(o.dtype) > 8,
+                 lambda o: dtype_bits(o.dtype) < 8, lambda o: o.weight_bits > 8,
+                 lambda o: o.output_dtype and dtype_bits(o.output_dtype) > 8,
                  lambda o: o.op == "conv_transpose2d" and min(o.k) < min(o.s),
                  lambda o: max(o.dilation) > 1, lambda o: o.p is not None and len(set(o.p)) > 1,
                  lambda o: o.activation.startswith("prelu"), lambda o: o.order == "DCR",
