@@ -85,7 +85,7 @@ def _program(options, layer, quantisation, tensors):
 def _check_operands(program, target):
     formats, bits = program.quantisation, program.activation_bits
     if program.multipliers and not program.pack and not Multiplier.blocks(
-            target, signed(bits), signed(formats.weight_bits)):
+            target, signed(bits), signed(program.weight_bits)):
         raise ValueError(f"dtype and input_zero_point must make operands that fit a multiplier of "
                          f"the target {target}, but {formats.dtype} and "
                          f"{formats.input_zero_point} make {bits} bits")

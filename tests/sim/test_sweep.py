@@ -28,7 +28,7 @@ def test_the_draw_is_wide(tmp_path):
                  lambda o: o.op == "conv_transpose2d" and min(o.k) < min(o.s),
                  lambda o: max(o.dilation) > 1, lambda o: o.p is not None and len(set(o.p)) > 1,
                  lambda o: o.activation.startswith("prelu"), lambda o: o.order == "DCR",
-                 lambda o: max(o.k) > 7, lambda o: max(o.s) > 4):
+                 lambda o: o.k and max(o.k) > 7, lambda o: max(o.s) > 4):
         assert any(map(seen, drawn))
     assert draw(3, tmp_path).model_dump() == draw(3, tmp_path).model_dump()
 
