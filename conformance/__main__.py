@@ -1,0 +1,112 @@
+"""python -m conformance: golden and the generated Verilog beside the answers of others."""
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from hw.export import write_whole
+from hw.options import run
+
+from . import litert, onnx_nodes, onnx_runtime, tflite_vectors, torch_samples
+from .cases import Case
+from .report import COLUMNS, failures, summary, write
+from .run import check
+
+__all__ = ["app"]
+
+QUICK_SHARE = 10  # one of so many random graphs, of `--quick`
+PAGE = Path(__file__).parent.parent / "docs" / "conformance.md"
+
+
+def collect(share):
+    """(what is collected, a function that yields cases) of every source."""
+    yield "ONNX node tests", onnx_nodes.collect
+    yield "PyTorch samples", torch_samples.collect
+    yield "TensorFlow Lite vectors", tflite_vectors.collect
+    yield "ONNX Runtime", partial(onnx_runtime.collect, share)
+    yield "LiteRT", partial(litert.collect, share)
+
+
+def main(
+    quick: Annotated[bool, typer.Option("--quick", help=(
+        "fewer random graphs, a layer of each kind through the Verilog; writes nothing"))] = False,
+):
+    """Compare golden and the generated Verilog with others' answers; write docs/conformance.md.
+
+    Ends with exit code 1 if anything differs.
+    """
+    console = Console(highlight=False, emoji=False)
+    bars = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+                    TimeElapsedColumn(), console=Console(stderr=True), transient=True)
+    with bars, ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        try:
+            found = _collect(bars, QUICK_SHARE if quick else 1)
+            cases = [case for case in found if isinstance(case, Case)]
+            checked = list(_check(bars, pool, cases, verilog=not quick))
+            if quick:
+                chosen = _one_of_each(checked)
+                again = _check(bars, pool, [checked[n].case for n in chosen], verilog=True)
+                for n, outcome in zip(chosen, again):
+                    checked[n] = outcome
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    outcomes = iter(checked)
+    results = [next(outcomes) if isinstance(case, Case) else case for case in found]
+    if not quick:
+        write_whole(PAGE.parent, {PAGE.name: write(results).encode()})
+    _print(console, results)
+    if lines := failures(results):
+        for line in lines:
+            console.print(f"wrong: {line}", markup=False, soft_wrap=True)
+        raise typer.Exit(1)
+
+
+def _collect(bars, share):
+    sources = list(collect(share))
+    task = bars.add_task("", total=len(sources))
+    found = []
+    for name, function in sources:
+        bars.update(task, description=name)
+        found += function()
+        bars.advance(task)
+    bars.remove_task(task)
+    return found
+
+
+def _check(bars, pool, cases, *, verilog):
+    """Outcomes of all cases, in their order."""
+    through = "golden and Verilog" if verilog else "golden"
+    return bars.track(pool.map(partial(check, verilog=verilog), cases), total=len(cases),
+                      description=through)
+
+
+def _one_of_each(outcomes):
+    """Numbers of the last that is not refused of each kind of layer and of rounding."""
+    kinds = {(o.case.spec["op"], o.case.spec.get("requant"), o.case.spec.get("output_dtype")): n
+             for n, o in enumerate(outcomes) if o.refused is None and o.failure is None}
+    return list(kinds.values())
+
+
+def _print(console, results):
+    table = Table(*COLUMNS, box=SIMPLE_HEAD)
+    for row in summary(results):
+        table.add_row(*row)
+    console.width = max(console.width, 150)
+    console.print(table)
+
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app.command()(main)
+
+if __name__ == "__main__":
+    run(app)

@@ -1,0 +1,166 @@
+"""A case through golden and through the generated Verilog, and what differs from its answer."""
+
+import tempfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from golden.model import accumulate, forward
+from golden.quantisation import requantise_scale
+from hw.export import make_program
+from hw.options import Options
+from sim.compiled import CompiledModel
+from sim.design import Design
+
+__all__ = ["Outcome", "check", "options_of"]
+
+TIE = 1e-4  # of a code: how near the middle between two codes float arithmetic may go either way
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of a case.
+
+    Attributes
+    ----------
+    case : Case
+    refused : str or None
+        The message with which `hw.gen` refuses the layer.
+    failure : str or None
+        What golden or the Verilog does wrong, in one line.
+    golden, verilog : int
+        Codes that were compared.
+    near : int
+        Those of golden that differ by 1, next to a tie, where the case allows it.
+    """
+
+    case: object
+    refused: str | None = None
+    failure: str | None = None
+    golden: int = 0
+    verilog: int = 0
+    near: int = 0
+
+
+def check(case, *, verilog=True, cache=None):
+    """The `Outcome` of a case; `verilog`: whether to compile and run the Verilog, too.
+
+    What `hw.gen` takes, golden has to know and both have to be right; what it refuses, golden need
+    not know, but if it does, it has to be right, too.
+    """
+    refused = design = None
+    near = 0
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            options = options_of(case, Path(folder))
+            if verilog:
+                design = Design.generate(options, folder)
+            else:
+                make_program(options)
+        except ValueError as message:
+            refused = " ".join(str(message).split())
+        try:
+            near = _check_golden(case)
+            if design is not None:
+                _compare(case, "Verilog", _stream(design, case.frames, cache))
+        except ValueError as error:
+            failure = None if refused else f"golden refuses what hw.gen takes: {error}"
+            return Outcome(case=case, refused=refused, failure=failure)
+        except (AssertionError, RuntimeError, TimeoutError) as error:
+            return Outcome(case=case, refused=refused, failure=str(error))
+    return Outcome(case=case, refused=refused, golden=case.codes.size, near=near,
+                   verilog=case.codes.size if design else 0)
+
+
+def options_of(case, folder):
+    """The `Options` of a case, its tensors written into a folder.
+
+    The folding depends on the name of the case alone.
+    """
+    spec, tensors = case.spec, case.tensors
+    fields = {option: spec[field] for option, field in OPTIONS.items() if field in spec}
+    if "padding" in spec:
+        fields["p"] = [rows for pair in spec["padding"] for rows in pair]
+    parameters = spec.get("activation_parameters", [])
+    fields["activation"] = ":".join(map(str, [spec.get("activation", "none"), *parameters]))
+    if "weight" in tensors:
+        fields["weight_bits"] = _bits(tensors["weight"])
+        path = folder / "weights.npz"
+        scales = {name: np.asarray(value, np.float32) for name, value in tensors.items()
+                  if name.endswith("_scale")}
+        zero_points = {name: spec[name] for name in ("input_zero_point", "output_zero_point")}
+        np.savez(path, **{**tensors, **scales, **zero_points})
+        fields["weights"] = str(path)
+    for field in ("stride", "scale_factor", "upscale_factor"):
+        if field in spec:
+            fields["s"] = spec[field]
+    height, width = case.frames.shape[2:]
+    return Options.read(None, {**fields, **_folding(case), "height": height, "width": width,
+                               "name": "layer"})
+
+
+# option: field of the layer
+OPTIONS = {"op": "op", "cin": "in_channels", "cout": "out_channels", "k": "kernel_size",
+           "dilation": "dilation", "groups": "groups", "op_pad": "output_padding",
+           "order": "order", "dtype": "dtype", "output_dtype": "output_dtype",
+           "requant": "requant", "mode": "mode", "coordinates": "coordinates"}
+
+
+def _bits(weight):
+    """4, 8 or 16, the fewest that hold all weights."""
+    return next((bits for bits in (4, 8) if -(1 << bits - 1) <= weight.min()
+                 and weight.max() < 1 << bits - 1), 16)
+
+
+def _folding(case):
+    """One of the smaller foldings that the channels allow."""
+    spec, draw = case.spec, zlib.crc32(f"{case.source} {case.name}".encode())
+    groups = spec.get("groups", 1)
+    pi = 1 + draw % min(3, spec["in_channels"] // groups)
+    po = 1 + draw // 3 % min(3, spec["out_channels"] // groups)
+    px = 1 + draw // 9 % 3 if po == spec["out_channels"] else 1
+    return {"pi": pi, "po": po, "px": px}
+
+
+def _check_golden(case):
+    """Golden against the answer; returns how many codes next to ties differ by 1."""
+    spec, tensors, frames = case.spec, case.tensors, case.frames
+    if case.accumulators is not None:
+        sums = np.stack([accumulate(spec, tensors, frame) for frame in frames])
+        wrong = np.count_nonzero(sums != case.accumulators)
+        assert not wrong, f"golden: {wrong} of {sums.size} accumulators differ"
+    return _compare(case, "golden", np.stack([forward(spec, tensors, f) for f in frames]))
+
+
+def _compare(case, name, codes):
+    """Codes against the answer; returns how many differ by 1, next to ties, if that is allowed."""
+    assert codes.shape == case.codes.shape, \
+        f"{name}: the output has shape {codes.shape}, not {case.codes.shape}"
+    difference = np.abs(codes - case.codes)
+    wrong = difference > 0
+    if case.near_ties and wrong.any():
+        wrong &= (difference > 1) | ~_near_ties(case)
+    assert not wrong.any(), f"{name}: {np.count_nonzero(wrong)} of {codes.size} codes differ"
+    return np.count_nonzero(difference)
+
+
+def _near_ties(case):
+    """Which results lie next to the middle between two codes, before they are rounded."""
+    factor = requantise_scale(*(case.tensors[name] for name in (
+        "input_scale", "weight_scale", "output_scale"))).astype(np.float64)
+    sums = np.stack([accumulate(case.spec, case.tensors, frame) for frame in case.frames])
+    return np.abs(sums * factor.reshape(-1, 1, 1) % 1 - 0.5) < TIE
+
+
+def _stream(design, frames, cache):
+    """The codes that come out of the Verilog, the frames sent back to back."""
+    height, width = frames.shape[2:]
+    beats, first, last = design.stream_beats(frames)
+    count = design.output_beat_count(height, width)
+    with CompiledModel(design.verilog, top=design.manifest.name, weights=False,
+                       cache=cache) as model:
+        data = model.stream(beats, first, last, expect=count * len(frames)).data
+    return np.stack([design.output_codes(part, height, width)
+                     for part in np.split(data, len(frames))])
