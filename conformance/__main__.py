@@ -16,8 +16,7 @@ from rich.table import Table
 from hw.export import write_whole
 from hw.options import run
 
-from . import litert, onnx_nodes, onnx_runtime, tflite_vectors, torch_samples
-from .cases import Case
+from .cases import Case, cases_of
 from .report import COLUMNS, failures, summary, write
 from .run import check
 
@@ -25,15 +24,7 @@ __all__ = ["app"]
 
 QUICK_SHARE = 10  # one of so many random graphs, of `--quick`
 PAGE = Path(__file__).parent.parent / "docs" / "conformance.md"
-
-
-def collect(share):
-    """(what is collected, a function that yields cases) of every source."""
-    yield "ONNX node tests", onnx_nodes.collect
-    yield "PyTorch samples", torch_samples.collect
-    yield "TensorFlow Lite vectors", tflite_vectors.collect
-    yield "ONNX Runtime", partial(onnx_runtime.collect, share)
-    yield "LiteRT", partial(litert.collect, share)
+VECTORS, RANDOM = ("onnx_nodes", "torch_samples", "tflite_vectors"), ("onnx_runtime", "litert")
 
 
 def main(
@@ -49,7 +40,7 @@ def main(
                     TimeElapsedColumn(), console=Console(stderr=True), transient=True)
     with bars, ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
         try:
-            found = _collect(bars, QUICK_SHARE if quick else 1)
+            found = _collect(bars, pool, QUICK_SHARE if quick else 1)
             cases = [case for case in found if isinstance(case, Case)]
             checked = list(_check(bars, pool, cases, verilog=not quick))
             if quick:
@@ -71,16 +62,11 @@ def main(
         raise typer.Exit(1)
 
 
-def _collect(bars, share):
-    sources = list(collect(share))
-    task = bars.add_task("", total=len(sources))
-    found = []
-    for name, function in sources:
-        bars.update(task, description=name)
-        found += function()
-        bars.advance(task)
-    bars.remove_task(task)
-    return found
+def _collect(bars, pool, share):
+    """All cases of all sources; of the random ones, one of `share`."""
+    sources = [(name,) for name in VECTORS] + [(name, share) for name in RANDOM]
+    return [case for cases in bars.track(pool.map(cases_of, sources), total=len(sources),
+                                         description="cases") for case in cases]
 
 
 def _check(bars, pool, cases, *, verilog):
@@ -91,8 +77,8 @@ def _check(bars, pool, cases, *, verilog):
 
 
 def _one_of_each(outcomes):
-    """Numbers of the last that is not refused of each kind of layer and of rounding."""
-    kinds = {(o.case.spec["op"], o.case.spec.get("requant"), o.case.spec.get("output_dtype")): n
+    """Numbers of the last that is not refused of each kind of layer, rounding and output."""
+    kinds = {(o.case.spec["op"], o.case.spec.get("requant"), "output_dtype" in o.case.spec): n
              for n, o in enumerate(outcomes) if o.refused is None and o.failure is None}
     return list(kinds.values())
 

@@ -1,13 +1,16 @@
 """What a case is: a layer, its numbers, frames of input, and what somebody else says comes out."""
 
+import importlib
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-__all__ = ["Case", "Excluded", "OutOfScope", "collected", "integer_case", "integers",
+from golden.quantisation import dtype_range
+
+__all__ = ["Case", "Excluded", "OutOfScope", "cases_of", "collected", "integer_case", "integers",
            "resize_layer"]
 
-DTYPES = ("uint8", "int8", "uint16", "int16")
+WIDTHS = range(4, 17)  # of codes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,12 @@ class OutOfScope(Exception):
     """Raised by what maps a case to a layer, with the reason."""
 
 
+def cases_of(source):
+    """The cases of a module of this package and arguments, its runtimes loaded only now."""
+    name, *arguments = source
+    return list(importlib.import_module(f"conformance.{name}").collect(*arguments))
+
+
 def collected(source, operator, name, function, *arguments, **options):
     """The `Case` that a mapping returns, named; or an `Excluded` if it raises `OutOfScope`."""
     try:
@@ -74,10 +83,11 @@ def integers(values):
 
 
 def narrowest(*values):
-    """The first of `DTYPES` that holds all values; the last one if none does."""
-    for dtype in DTYPES:
-        info = np.iinfo(dtype)
-        if all(np.min(v) >= info.min and np.max(v) <= info.max for v in values):
+    """The fewest bits, unsigned where that will do, that hold all values; 16 if none does."""
+    kind = "uint" if min(np.min(v) for v in values) >= 0 else "int"
+    for dtype in (f"{kind}{bits}" for bits in WIDTHS):
+        low, high = dtype_range(dtype)
+        if all(np.min(v) >= low and np.max(v) <= high for v in values):
             return dtype
     return dtype
 
@@ -114,7 +124,7 @@ def integer_case(layer, x, result, *, weight=None, bias=None, zero_point=0, divi
     if weight is None:
         return Case(spec=spec, tensors={}, frames=x, codes=divide(result, divisor),
                     accumulators=result)
-    output = narrowest(x, zero_point, result)
+    output = narrowest(result)
     spec = {"padding": [[0, 0], [0, 0]], "dilation": [1, 1], "groups": 1, **spec,
             "kernel_size": list(weight.shape[2:]), "output_zero_point": 0,
             "requant": "onnxruntime", "activation": "none"}
@@ -122,9 +132,8 @@ def integer_case(layer, x, result, *, weight=None, bias=None, zero_point=0, divi
         spec["output_dtype"] = output
     tensors = {"weight": integers(weight), "input_scale": 1.0, "weight_scale": 1.0,
                "output_scale": 1.0, **({} if bias is None else {"bias": integers(bias)})}
-    info = np.iinfo(output)
     return Case(spec=spec, tensors=tensors, frames=x,
-                codes=np.clip(result, info.min, info.max), accumulators=result)
+                codes=np.clip(result, *dtype_range(output)), accumulators=result)
 
 
 def divide(numerator, divisor):

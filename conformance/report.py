@@ -46,7 +46,7 @@ def failures(results):
 
 
 def summary(results):
-    """Rows by source and operator, and their sum, of what `COLUMNS` names."""
+    """Rows by source and operator, and their sum, in the columns `COLUMNS`."""
     groups = {}
     for result in results:
         groups.setdefault(_where(result), []).append(result)

@@ -109,9 +109,8 @@ OPTIONS = {"op": "op", "cin": "in_channels", "cout": "out_channels", "k": "kerne
 
 
 def _bits(weight):
-    """4, 8 or 16, the fewest that hold all weights."""
-    return next((bits for bits in (4, 8) if -(1 << bits - 1) <= weight.min()
-                 and weight.max() < 1 << bits - 1), 16)
+    """The fewest, and at least 2, that hold all weights."""
+    return max(2, 1 + max(int(weight.max()), -1 - int(weight.min())).bit_length())
 
 
 def _folding(case):
