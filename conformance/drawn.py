@@ -11,7 +11,8 @@ SPREAD = 74  # standard deviation of codes, and of weights, of 8 bits that are d
 def draw(rng, op, *, dtype, requant, dilated=True, grouped=True):
     """A layer without activation and its tensors, as `golden.model` describes.
 
-    Scales are such that outputs spread over the output codes.
+    Scales are such that outputs spread over the output codes; some layers have powers of two only,
+    with which results lie right between two codes.
 
     Parameters
     ----------
@@ -39,19 +40,26 @@ def draw(rng, op, *, dtype, requant, dilated=True, grouped=True):
     scale = np.exp2(rng.uniform(-0.7, 0.7, convolved // groups)) / 512
     if rng.random() < 0.3:
         scale[:] = scale[0]
+    binary = rng.random() < 0.3
+    if binary:
+        scale = np.exp2(np.rint(np.log2(scale)))
     tensors = {"weight": rng.integers(-largest, largest + 1, shape),
-               "input_scale": np.float32(np.exp2(rng.uniform(-7, -4))),
+               "input_scale": _scale(np.exp2(rng.uniform(-7, -4)), binary),
                "weight_scale": np.tile(scale, groups).astype(np.float32)}
     terms = kernel[0] * kernel[1] * inputs / groups / np.prod(spec.get("stride", 1)) \
         if op == "conv_transpose2d" else kernel[0] * kernel[1] * inputs / groups
     deviation = SPREAD * SPREAD * largest / 127 * np.sqrt(terms)
     tensors["bias"] = rng.integers(-int(deviation), int(deviation) + 1, convolved)
-    tensors["output_scale"] = np.float32(
-        tensors["input_scale"] * scale.mean() * deviation / rng.uniform(30, 60))
+    tensors["output_scale"] = _scale(
+        tensors["input_scale"] * scale.mean() * deviation / rng.uniform(30, 60), binary)
     low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
     spec |= {"input_zero_point": int(rng.integers(low, high + 1)),
              "output_zero_point": int(rng.integers(low + 64, high - 63))}
     return spec, tensors
+
+
+def _scale(value, binary):
+    return np.float32(np.exp2(np.rint(np.log2(value))) if binary else value)
 
 
 def _own_fields(rng, op, factor):
@@ -64,7 +72,7 @@ def _own_fields(rng, op, factor):
     if op == "sub_pixel_conv2d":
         return {"upscale_factor": factor, "order": str(rng.choice(["CRD", "DCR"]))}
     return {"mode": "nearest", "coordinates": str(rng.choice(["half_pixel", "asymmetric"])),
-            "scale_factor": rng.integers(1, 4, 2).tolist()}
+            "scale_factor": rng.permutation([rng.integers(2, 4), rng.integers(1, 4)]).tolist()}
 
 
 def draw_frames(rng, spec):
