@@ -10,12 +10,15 @@ import onnx
 import onnxruntime
 from onnx import helper
 
-from .cases import Case, collected, resize_layer
+from golden.resize import denominator
+
+from .cases import Case, collected
 from .drawn import FRAMES, draw, draw_frames
 
 __all__ = ["collect"]
 
 SOURCE = "ONNX Runtime"
+COORDINATES = ("half_pixel", "asymmetric", "align_corners")
 
 
 def collect(share=1):
@@ -34,14 +37,15 @@ def conv_transpose(rng):
         # The axis of the weights has the output channels of one group.
         tensors["weight_scale"] = np.tile(
             tensors["weight_scale"][:spec["out_channels"] // spec["groups"]], spec["groups"])
-    return _case(rng, spec, tensors, _convolution("ConvTranspose", spec, attributes),
-                 near_ties=True)
+    return _case(spec, tensors, draw_frames(rng, spec),
+                 _convolution("ConvTranspose", spec, attributes), near_ties=True)
 
 
 def conv(rng):
     spec, tensors = draw(rng, "conv2d", dtype=_dtype(rng), requant="onnxruntime")
     _activate(rng, spec, tensors, ("none", "none", "relu", "clamp", "leaky_relu", "prelu"))
-    return _case(rng, spec, tensors, _convolution("Conv", spec, {"strides": spec["stride"]}))
+    return _case(spec, tensors, draw_frames(rng, spec),
+                 _convolution("Conv", spec, {"strides": spec["stride"]}))
 
 
 def conv_depth_to_space(rng):
@@ -49,7 +53,8 @@ def conv_depth_to_space(rng):
     _activate(rng, spec, tensors, ("none", "relu"))
     shuffle = ("y = DepthToSpace(p)", {"blocksize": spec["upscale_factor"],
                                        "mode": spec["order"]})
-    return _case(rng, spec, tensors, [*_convolution("Conv", spec, {}), shuffle])
+    return _case(spec, tensors, draw_frames(rng, spec),
+                 [*_convolution("Conv", spec, {}), shuffle])
 
 
 def resize_conv(rng):
@@ -59,7 +64,23 @@ def resize_conv(rng):
     scales = np.array([1, 1, *spec["scale_factor"]], np.float32)
     nodes = [("r = Resize(d, , scales)", _resize_attributes(spec)),
              ("q = QuantizeLinear(r, sx, zx)", {}), ("e = DequantizeLinear(q, sx, zx)", {})]
-    return _case(rng, spec, tensors, nodes + _convolution("Conv", spec, {}, x="e"), scales=scales)
+    return _case(spec, tensors, draw_frames(rng, spec),
+                 nodes + _convolution("Conv", spec, {}, x="e"), scales=scales)
+
+
+def resize_linear_conv(rng):
+    """Resize linear, then Conv in float32, so that nothing is rounded in between."""
+    spec, tensors = draw(rng, "resize_conv2d", dtype=_dtype(rng), requant="onnxruntime")
+    factors = rng.permutation([rng.choice([2, 4]), rng.choice([1, 2])]).tolist()
+    spec |= {"mode": "bilinear", "scale_factor": factors, "padding": [[0, 0], [0, 0]],
+             "coordinates": str(rng.choice(COORDINATES))}
+    frames, unit = draw_frames(rng, spec), denominator(**_resized(spec))
+    tensors["bias"] = tensors["bias"] * unit
+    output = _enlarged(spec["coordinates"], factors, frames.shape[2:])
+    sizes = np.array([*frames.shape[:2], *output], np.int64)
+    nodes = [("r = Resize(d, , , sizes)", _resize_attributes(spec))]
+    return _case(spec, tensors, frames, nodes + _convolution("Conv", spec, {}, x="r"),
+                 near_ties=True, unit=unit, sizes=sizes)
 
 
 def resize(rng):
@@ -69,11 +90,10 @@ def resize(rng):
     """
     dtype, size = _dtype(rng), rng.integers(2, 16, 2).tolist()
     mode = str(rng.choice(["nearest", "bilinear"]))
-    coordinates = str(rng.choice(["half_pixel", "asymmetric", "align_corners"]))
     factors = rng.choice([1, 2, 3, 4] if mode == "nearest" else [1, 2, 4], 2).tolist()
-    output = ([f * (n - 1) + 1 for f, n in zip(factors, size)] if coordinates == "align_corners"
-              else [f * n for f, n in zip(factors, size)])
-    layer, _ = resize_layer(mode, coordinates, size, output)
+    layer = {"op": "resize2d", "mode": mode, "scale_factor": factors,
+             "coordinates": str(rng.choice(COORDINATES))}
+    output = _enlarged(layer["coordinates"], factors, size)
     channels, info = int(rng.integers(1, 5)), np.iinfo(dtype)
     spec = {**layer, "in_channels": channels, "out_channels": channels, "dtype": dtype,
             "input_zero_point": int(rng.integers(info.min, info.max + 1))}
@@ -84,6 +104,17 @@ def resize(rng):
     sizes = np.array([FRAMES, channels, *output], np.int64)
     return Case(spec=spec, tensors={}, frames=frames,
                 codes=_run(spec, tensors, frames, nodes, {"sizes": sizes}))
+
+
+def _enlarged(coordinates, factors, size):
+    """Size of the output of a Resize by whole factors; with aligned corners, between those."""
+    if coordinates == "align_corners":
+        return [f * (n - 1) + 1 for f, n in zip(factors, size)]
+    return [f * n for f, n in zip(factors, size)]
+
+
+def _resized(spec):
+    return {field: spec[field] for field in ("mode", "scale_factor", "coordinates")}
 
 
 def _dtype(rng):
@@ -133,16 +164,19 @@ def _convolution(operator, spec, attributes, x="d"):
             ("p = QuantizeLinear(f, sy, zy)", {})]
 
 
-def _case(rng, spec, tensors, nodes, *, near_ties=False, **constants):
-    """The `Case` of a layer, with the codes that ONNX Runtime gives for drawn frames."""
-    dtype, frames = spec["dtype"], draw_frames(rng, spec)
+def _case(spec, tensors, frames, nodes, *, near_ties=False, unit=1, **constants):
+    """The `Case` of a layer, with the codes that ONNX Runtime gives.
+
+    The bias is in units of the products, divided by `unit`.
+    """
+    dtype = spec["dtype"]
     axis_scale = tensors["weight_scale"]
     if spec["op"] == "conv_transpose2d":
         axis_scale = axis_scale[:spec["out_channels"] // spec["groups"]]
     constants |= {
         "w": tensors["weight"].astype(np.int8), "sw": axis_scale,
         "zw": np.zeros(len(axis_scale), np.int8), "b": tensors["bias"].astype(np.int32),
-        "sb": tensors["input_scale"] * tensors["weight_scale"],
+        "sb": tensors["input_scale"] * tensors["weight_scale"] / np.float32(unit),
         "zb": np.zeros(len(tensors["bias"]), np.int32),
         "sp": tensors.get("pre_scale", tensors["output_scale"]),
         "zp": np.array(tensors.get("pre_zero_point", spec["output_zero_point"]), dtype),
@@ -187,4 +221,5 @@ def _run(spec, tensors, frames, nodes, constants):
 
 KINDS = {"ConvTranspose": (conv_transpose, 140), "Conv": (conv, 60),
          "Conv, DepthToSpace": (conv_depth_to_space, 40),
-         "Resize nearest, Conv": (resize_conv, 40), "Resize": (resize, 20)}
+         "Resize nearest, Conv": (resize_conv, 40), "Resize": (resize, 30),
+         "Resize linear, Conv": (resize_linear_conv, 30)}

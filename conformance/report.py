@@ -22,9 +22,9 @@ Answers that nobody here wrote, beside `golden` and the generated Verilog. Writt
 - **TensorFlow Lite vectors**: the values of `transpose_conv_test.cc`, TensorFlow 057091db, whose
   quantised ones need the scheme `tflite-reference`.
 - **ONNX Runtime** {onnxruntime}: random quantised graphs (QuantizeLinear and DequantizeLinear
-  around the operators), with `session.x64quantprecision = 1`. Its ConvTranspose computes in
-  float32, so that results next to the middle between two codes may differ by one: at most {rate}
-  of all codes may, and only within {tie} of a code from the middle.
+  around the operators), with `session.x64quantprecision = 1`. Its ConvTranspose, and Conv behind
+  Resize linear, compute in float32, so that results next to the middle between two codes may
+  differ by one: at most {rate} of them may, and only within {tie} of a code from the middle.
 - **LiteRT** {ai_edge_litert}: random quantised graphs, by XNNPACK (scheme `onnxruntime`) and by
   the reference kernels (scheme `tflite-reference`).
 
@@ -64,8 +64,8 @@ def _counts(results):
     refused = sum(r.refused is not None for r in outcomes if r.failure is None)
     numbers = [len(results), len(outcomes) - wrong - refused, wrong, refused,
                len(results) - len(outcomes),
-               *(sum(getattr(r, field) for r in outcomes) for field in (
-                   "golden", "near", "verilog"))]
+               *(sum(getattr(r, field) for r in outcomes)
+                 for field in ("golden", "near", "verilog"))]
     return [f"{number:,}" for number in numbers]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from golden.model import accumulate, forward
 from golden.quantisation import requantise_scale
+from golden.resize import denominator
 from hw.export import make_program
 from hw.options import Options
 from sim.compiled import CompiledModel
@@ -149,6 +150,9 @@ def _near_ties(case):
     """Which results lie next to the middle between two codes, before they are rounded."""
     factor = requantise_scale(*(case.tensors[name] for name in (
         "input_scale", "weight_scale", "output_scale"))).astype(np.float64)
+    if case.spec["op"] == "resize_conv2d":
+        factor /= denominator(*(case.spec[field] for field in (
+            "mode", "scale_factor", "coordinates")))
     sums = np.stack([accumulate(case.spec, case.tensors, frame) for frame in case.frames])
     return np.abs(sums * factor.reshape(-1, 1, 1) % 1 - 0.5) < TIE
 
