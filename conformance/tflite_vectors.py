@@ -102,11 +102,11 @@ def collect():
     """Yields a `Case` for each vector."""
     for name, (output, kernel, weight, size, x, padding, stride, bias, expected) in TFLITE.items():
         layer = {"op": "conv_transpose2d", **_geometry(output, kernel[1:3], size, padding, stride)}
-        yield collected(SOURCE, "float", f"{name}Test", integer_case, layer,
+        yield collected(SOURCE, "TRANSPOSE_CONV float", f"{name}Test", integer_case, layer,
                         _planar(size, x)[None], _planar(output, expected)[None],
                         weight=_weight(kernel, weight), bias=bias)
     for name, vector in QUANTISED.items():
-        yield collected(SOURCE, "quantised", name, _quantised, *vector)
+        yield collected(SOURCE, "TRANSPOSE_CONV quantised", name, _quantised, *vector)
 
 
 def _quantised(like, weight, bias, formats, expected):
