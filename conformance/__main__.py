@@ -4,7 +4,7 @@ import os
 import signal
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from hw.export import write_whole
-from hw.options import run
+from hw.options import exit_codes, run
 
 from .cases import Case, cases_of
 from .report import COLUMNS, failures, summary, write
@@ -39,9 +39,25 @@ def main(
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # or workers would outlive it
     console = Console(highlight=False, emoji=False)
+    with exit_codes():
+        results = _results(quick)
+        if not quick:
+            write_whole(PAGE.parent, {PAGE.name: write(results).encode()})
+    _print(console, results)
+    if lines := failures(results):
+        for line in lines:
+            console.print(f"wrong: {line}", markup=False, soft_wrap=True)
+        raise typer.Exit(1)
+
+
+def _results(quick):
+    """An `Outcome` or an `Excluded` for each case."""
     bars = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                     TimeElapsedColumn(), console=Console(stderr=True), transient=True)
-    with bars, ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+    # Ctrl-C is for this process, which ends its workers.
+    with bars, ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"),
+                                   initializer=signal.signal,
+                                   initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
         try:
             found = _collect(bars, pool, QUICK_SHARE if quick else 1)
             cases = [case for case in found if isinstance(case, Case)]
@@ -52,17 +68,11 @@ def main(
                 for n, outcome in zip(chosen, again):
                     checked[n] = outcome
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in active_children():
+                worker.terminate()
             raise
     outcomes = iter(checked)
-    results = [next(outcomes) if isinstance(case, Case) else case for case in found]
-    if not quick:
-        write_whole(PAGE.parent, {PAGE.name: write(results).encode()})
-    _print(console, results)
-    if lines := failures(results):
-        for line in lines:
-            console.print(f"wrong: {line}", markup=False, soft_wrap=True)
-        raise typer.Exit(1)
+    return [next(outcomes) if isinstance(case, Case) else case for case in found]
 
 
 def _collect(bars, pool, share):

@@ -60,9 +60,19 @@ class OutOfScope(Exception):
 
 
 def cases_of(source):
-    """The cases of a module of this package and arguments, its runtimes loaded only now."""
+    """The cases of a module of this package and arguments, its runtimes loaded only now.
+
+    Raises
+    ------
+    RuntimeError
+        If a runtime is not installed.
+    """
     name, *arguments = source
-    return list(importlib.import_module(f"conformance.{name}").collect(*arguments))
+    try:
+        return list(importlib.import_module(f"conformance.{name}").collect(*arguments))
+    except ImportError as error:
+        raise RuntimeError(f"{error.name} is missing, which conformance/{name}.py wants: "
+                           "pip install -e '.[conformance]'") from None
 
 
 def collected(source, operator, name, function, *arguments, **options):

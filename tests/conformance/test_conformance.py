@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 from conformance import onnx_nodes, run, tflite_vectors
-from conformance.cases import Case, Excluded, OutOfScope, collected, integer_case, resize_layer
+from conformance.cases import (
+    Case,
+    Excluded,
+    OutOfScope,
+    cases_of,
+    collected,
+    integer_case,
+    resize_layer,
+)
 from conformance.report import failures, summary, write
 from conformance.run import check, options_of
 from hw.export import make_program
@@ -145,6 +153,13 @@ def test_bilinear_answers_are_exact():
     case = integer_case(layer, np.ones((1, 1, 2, 2)), (sums / 9).astype(np.float32), divisor=9)
     assert (case.accumulators == sums).all()
     assert case.codes.ravel().tolist() == [round(value / 9) for value in sums.ravel()]
+
+
+def test_a_runtime_that_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    monkeypatch.delitem(sys.modules, "conformance.litert", raising=False)
+    with pytest.raises(RuntimeError, match="ai_edge_litert.* is missing.*pip install -e"):
+        cases_of(("litert", 10))
 
 
 def test_onnx_node_tests():
