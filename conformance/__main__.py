@@ -98,7 +98,8 @@ def _one_of_each(outcomes):
         binary = all(np.all(np.frexp(value)[0] == 0.5) for name, value in tensors.items()
                      if name.endswith("_scale"))
         if outcome.refused is None and outcome.failure is None:
-            kinds[spec["op"], spec.get("requant"), "output_dtype" in spec, binary] = number
+            kinds[spec["op"], spec.get("mode"), spec.get("requant"), "output_dtype" in spec,
+                  binary] = number
     return list(kinds.values())
 
 

@@ -88,12 +88,10 @@ def options_of(case, folder):
     fields["activation"] = ":".join(map(str, [spec.get("activation", "none"), *parameters]))
     if "weight" in tensors:
         fields["weight_bits"] = _bits(tensors["weight"])
-        path = folder / "weights.npz"
-        scales = {name: np.asarray(value, np.float32) for name, value in tensors.items()
-                  if name.endswith("_scale")}
-        zero_points = {name: spec[name] for name in ("input_zero_point", "output_zero_point")}
-        np.savez(path, **{**tensors, **scales, **zero_points})
-        fields["weights"] = str(path)
+    zero_points = {name: spec[name] for name in ("input_zero_point", "output_zero_point")
+                   if name in spec}
+    fields["weights"] = str(folder / "weights.npz")
+    np.savez(fields["weights"], **tensors, **zero_points)
     for field in ("stride", "scale_factor", "upscale_factor"):
         if field in spec:
             fields["s"] = spec[field]
@@ -115,12 +113,14 @@ def _bits(weight):
 
 
 def _folding(case):
-    """One of the smaller foldings that the channels allow."""
+    """One of the smaller foldings that the layer allows."""
     spec, draw = case.spec, zlib.crc32(f"{case.source} {case.name}".encode())
-    groups = spec.get("groups", 1)
+    groups = spec.get("groups", spec["in_channels"])  # resize2d takes each channel by itself
     pi = 1 + draw % min(3, spec["in_channels"] // groups)
     po = 1 + draw // 3 % min(3, spec["out_channels"] // groups)
-    px = 1 + draw // 9 % 3 if po == spec["out_channels"] else 1
+    strided = spec["op"] == "conv2d" and max(spec.get("stride", [1])) > 1
+    one = po < spec["out_channels"] or strided or spec.get("mode") == "bilinear"
+    px = 1 if one else 1 + draw // 9 % 3
     return {"pi": pi, "po": po, "px": px}
 
 
