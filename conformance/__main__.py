@@ -24,14 +24,13 @@ from .run import check
 
 __all__ = ["app"]
 
-QUICK_SHARE = 10  # one of so many random graphs, of `--quick`
 PAGE = Path(__file__).parent.parent / "docs" / "conformance.md"
-VECTORS, RANDOM = ("onnx_nodes", "torch_samples", "tflite_vectors"), ("litert", "onnx_runtime")
+SOURCES = ("torch_samples", "onnx_nodes", "tflite_vectors", "litert", "onnx_runtime")
 
 
 def main(
     quick: Annotated[bool, typer.Option("--quick", help=(
-        "fewer random graphs, a layer of each kind through the Verilog; writes nothing"))] = False,
+        "only a layer of each kind through the Verilog; writes nothing"))] = False,
 ):
     """Compare golden and the generated Verilog with others' answers; write docs/conformance.md.
 
@@ -59,7 +58,8 @@ def _results(quick):
                                    initializer=signal.signal,
                                    initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
         try:
-            found = _collect(bars, pool, QUICK_SHARE if quick else 1)
+            found = [case for cases in bars.track(pool.map(cases_of, SOURCES), total=len(SOURCES),
+                                                  description="cases") for case in cases]
             cases = [case for case in found if isinstance(case, Case)]
             checked = list(_check(bars, pool, cases, verilog=not quick))
             if quick:
@@ -73,13 +73,6 @@ def _results(quick):
             raise
     outcomes = iter(checked)
     return [next(outcomes) if isinstance(case, Case) else case for case in found]
-
-
-def _collect(bars, pool, share):
-    """All cases of all sources; of the random ones, one of `share`."""
-    sources = [(name,) for name in VECTORS] + [(name, share) for name in RANDOM]
-    return [case for cases in bars.track(pool.map(cases_of, sources), total=len(sources),
-                                         description="cases") for case in cases]
 
 
 def _check(bars, pool, cases, *, verilog):

@@ -60,18 +60,17 @@ class OutOfScope(Exception):
 
 
 def cases_of(source):
-    """The cases of a module of this package and arguments, its runtimes loaded only now.
+    """The cases of a module of this package, whose runtimes are loaded only now.
 
     Raises
     ------
     RuntimeError
         If a runtime is not installed.
     """
-    name, *arguments = source
     try:
-        return list(importlib.import_module(f"conformance.{name}").collect(*arguments))
+        return list(importlib.import_module(f"conformance.{source}").collect())
     except ImportError as error:
-        raise RuntimeError(f"{error.name} is missing, which conformance/{name}.py wants: "
+        raise RuntimeError(f"{error.name} is missing, which conformance/{source}.py wants: "
                            "pip install -e '.[conformance]'") from None
 
 

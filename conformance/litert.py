@@ -23,11 +23,11 @@ ACTIVATIONS = {"none": schema.ActivationFunctionType.NONE,
                "clamp": schema.ActivationFunctionType.RELU6}
 
 
-def collect(share=1):
-    """Yields a `Case` for each of the graphs, or for one of `share`, in each of the runtimes."""
+def collect():
+    """Yields a `Case` or an `Excluded` for each of the graphs in each of the runtimes."""
     for source in RUNTIMES:
         for operator, (function, count) in KINDS.items():
-            for number in range(0, count, share):
+            for number in range(count):
                 rng = np.random.default_rng([number, *operator.encode()])
                 yield collected(source, operator, f"{operator} {number}", function, rng,
                                 *RUNTIMES[source])

@@ -21,10 +21,10 @@ SOURCE = "ONNX Runtime"
 COORDINATES = ("half_pixel", "asymmetric", "align_corners")
 
 
-def collect(share=1):
-    """Yields a `Case` for each of the graphs, or for one of `share`."""
+def collect():
+    """Yields a `Case` for each of the graphs."""
     for operator, (function, count) in KINDS.items():
-        for number in range(0, count, share):
+        for number in range(count):
             rng = np.random.default_rng([number, *operator.encode()])
             yield collected(SOURCE, operator, f"{operator} {number}", function, rng)
 
