@@ -60,8 +60,10 @@ def check(case, *, verilog=True, cache=None):
                 design = Design.generate(options, folder)
             else:
                 make_program(options)
-        except ValueError as message:
-            refused = " ".join(str(message).split())
+        except ValueError as error:
+            refused = " ".join(str(error).split())
+            if " must " not in refused:  # as every rule says
+                return Outcome(case=case, failure=f"hw.gen fails: {refused}")
         try:
             near = _check_golden(case)
             if design is not None:

@@ -92,6 +92,13 @@ def test_refusals_carry_the_message_of_the_generator():
         "output_padding must be smaller than stride or dilation (2, 1), not 2"
 
 
+def test_an_error_that_says_no_rule_is_no_refusal(monkeypatch):
+    def options(case, folder):
+        raise ValueError("cannot reshape")
+    monkeypatch.setattr(run, "options_of", options)
+    assert check(small(), verilog=False).failure == "hw.gen fails: cannot reshape"
+
+
 def test_float_answers_may_differ_by_one_next_to_ties_only():
     case = small()
     case.tensors["output_scale"] = 2.0
