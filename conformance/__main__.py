@@ -3,7 +3,6 @@
 import os
 import signal
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Annotated
@@ -61,10 +60,10 @@ def _results(quick):
             found = [case for cases in bars.track(pool.map(cases_of, SOURCES), total=len(SOURCES),
                                                   description="cases") for case in cases]
             cases = [case for case in found if isinstance(case, Case)]
-            checked = list(_check(bars, pool, cases, verilog=not quick))
+            checked = _check(bars, pool, cases, [case.verilog and not quick for case in cases])
             if quick:
                 chosen = _one_of_each(checked)
-                again = _check(bars, pool, [checked[n].case for n in chosen], verilog=True)
+                again = _check(bars, pool, [cases[n] for n in chosen], [True] * len(chosen))
                 for n, outcome in zip(chosen, again):
                     checked[n] = outcome
         except BaseException:
@@ -75,11 +74,11 @@ def _results(quick):
     return [next(outcomes) if isinstance(case, Case) else case for case in found]
 
 
-def _check(bars, pool, cases, *, verilog):
-    """Outcomes of all cases, in their order."""
-    through = "golden and Verilog" if verilog else "golden"
-    return bars.track(pool.map(partial(check, verilog=verilog), cases), total=len(cases),
-                      description=through)
+def _check(bars, pool, cases, verilog):
+    """Outcomes of all cases, in their order; `verilog` says which go through the Verilog."""
+    through = "golden and Verilog" if any(verilog) else "golden"
+    return list(bars.track(pool.map(check, cases, verilog), total=len(cases),
+                           description=through))
 
 
 def _one_of_each(outcomes):

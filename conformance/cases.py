@@ -7,7 +7,7 @@ import numpy as np
 
 from golden.quantisation import dtype_range
 
-__all__ = ["Case", "Excluded", "OutOfScope", "cases_of", "collected", "integer_case", "integers",
+__all__ = ["Case", "Excluded", "OutOfScope", "cases_of", "collected", "drawn", "integer_case", "integers",
            "resize_layer"]
 
 WIDTHS = range(4, 17)  # of codes
@@ -32,6 +32,8 @@ class Case:
     near_ties : bool
         Whether the answer comes from float arithmetic, which may go the other way where a result
         lies next to the middle between two codes.
+    verilog : bool
+        Whether it goes through the Verilog, too, which takes some seconds.
     """
 
     source: str = ""
@@ -43,6 +45,7 @@ class Case:
     codes: np.ndarray
     accumulators: np.ndarray | None = None
     near_ties: bool = False
+    verilog: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +84,24 @@ def collected(source, operator, name, function, *arguments, **options):
     except OutOfScope as reason:
         return Excluded(source=source, operator=operator, name=name, reason=str(reason))
     return replace(case, source=source, operator=operator, name=name)
+
+
+def drawn(source, kinds, *arguments):
+    """Yields the cases of random graphs; every second of them goes through the Verilog.
+
+    Parameters
+    ----------
+    source : str
+    kinds : dict of str to (function, int)
+        Operator: what maps a random generator and `arguments` to a `Case`, and how many to draw.
+    """
+    for operator, (function, count) in kinds.items():
+        for number in range(count):
+            rng = np.random.default_rng([number, *operator.encode()])
+            case = collected(source, operator, f"{operator} {number}", function, rng, *arguments)
+            if isinstance(case, Case):
+                case = replace(case, verilog=number % 2 == 1)
+            yield case
 
 
 def integers(values):

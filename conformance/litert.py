@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from flatbuffers import Builder
 
-from .cases import Case, OutOfScope, collected
+from .cases import Case, OutOfScope, drawn
 from .drawn import draw, draw_frames
 
 __all__ = ["collect"]
@@ -25,12 +25,8 @@ ACTIVATIONS = {"none": schema.ActivationFunctionType.NONE,
 
 def collect():
     """Yields a `Case` or an `Excluded` for each of the graphs in each of the runtimes."""
-    for source in RUNTIMES:
-        for operator, (function, count) in KINDS.items():
-            for number in range(count):
-                rng = np.random.default_rng([number, *operator.encode()])
-                yield collected(source, operator, f"{operator} {number}", function, rng,
-                                *RUNTIMES[source])
+    for source, runtime in RUNTIMES.items():
+        yield from drawn(source, KINDS, *runtime)
 
 
 def transpose_conv(rng, kernels, requant):

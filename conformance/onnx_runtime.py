@@ -12,7 +12,7 @@ from onnx import helper
 
 from golden.resize import denominator
 
-from .cases import Case, collected
+from .cases import Case, drawn
 from .drawn import FRAMES, draw, draw_frames
 
 __all__ = ["collect"]
@@ -23,10 +23,7 @@ COORDINATES = ("half_pixel", "asymmetric", "align_corners")
 
 def collect():
     """Yields a `Case` for each of the graphs."""
-    for operator, (function, count) in KINDS.items():
-        for number in range(count):
-            rng = np.random.default_rng([number, *operator.encode()])
-            yield collected(SOURCE, operator, f"{operator} {number}", function, rng)
+    yield from drawn(SOURCE, KINDS)
 
 
 def conv_transpose(rng):

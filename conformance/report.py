@@ -28,7 +28,8 @@ Answers that nobody here wrote, beside `golden` and the generated Verilog. Writt
 - **LiteRT** {ai_edge_litert}: random quantised graphs, by XNNPACK (scheme `onnxruntime`) and by
   the reference kernels (scheme `tflite-reference`).
 
-Everything is compared exactly but where it says so. A case is *refused* where `hw.gen` does so,
+Everything is compared exactly but where it says so; all of it with golden, and with the Verilog
+but for every second random graph. A case is *refused* where `hw.gen` does so,
 with the message below, and *out of scope* where it is no layer of this project.
 """
 

@@ -45,7 +45,7 @@ class Outcome:
     near: int = 0
 
 
-def check(case, *, verilog=True, cache=None):
+def check(case, verilog=True, cache=None):
     """The `Outcome` of a case; `verilog`: whether to compile and run the Verilog, too.
 
     What `hw.gen` takes, golden has to know and both have to be right; what it refuses, golden need
