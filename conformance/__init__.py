@@ -4,8 +4,8 @@
     What a case is, and what is out of scope.
 ``onnx_nodes``, ``torch_samples``, ``tflite_vectors``
     The test cases of ONNX, PyTorch and TensorFlow Lite.
-``random_graphs``, ``litert``
-    Quantised graphs, drawn at random, as ONNX Runtime and LiteRT compute them.
+``onnx_runtime``, ``litert``
+    Quantised graphs, ``drawn`` at random, as ONNX Runtime and LiteRT compute them.
 ``run``
     A case through golden and through the Verilog.
 ``report``

@@ -7,8 +7,8 @@ import numpy as np
 
 from golden.quantisation import dtype_range
 
-__all__ = ["Case", "Excluded", "OutOfScope", "cases_of", "collected", "drawn", "integer_case", "integers",
-           "resize_layer"]
+__all__ = ["Case", "Excluded", "OutOfScope", "cases_of", "collected", "integer_case",
+           "integers", "random_cases", "resize_layer"]
 
 WIDTHS = range(4, 17)  # of codes
 
@@ -86,7 +86,7 @@ def collected(source, operator, name, function, *arguments, **options):
     return replace(case, source=source, operator=operator, name=name)
 
 
-def drawn(source, kinds, *arguments):
+def random_cases(source, kinds, *arguments):
     """Yields the cases of random graphs; every second of them goes through the Verilog.
 
     Parameters

@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from flatbuffers import Builder
 
-from .cases import Case, OutOfScope, drawn
+from .cases import Case, OutOfScope, random_cases
 from .drawn import draw, draw_frames
 
 __all__ = ["collect"]
@@ -26,7 +26,7 @@ ACTIVATIONS = {"none": schema.ActivationFunctionType.NONE,
 def collect():
     """Yields a `Case` or an `Excluded` for each of the graphs in each of the runtimes."""
     for source, runtime in RUNTIMES.items():
-        yield from drawn(source, KINDS, *runtime)
+        yield from random_cases(source, KINDS, *runtime)
 
 
 def transpose_conv(rng, kernels, requant):
