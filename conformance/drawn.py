@@ -21,6 +21,10 @@ def draw(rng, op, *, dtype, requant, dilated=True, grouped=True):
     dtype, requant : str
     dilated, grouped : bool
         Whether dilation, and groups, may be other than 1.
+
+    Returns
+    -------
+    (spec, tensors)
     """
     groups, factor = int(rng.choice([1, 1, 1, 2, 3])) if grouped else 1, int(rng.integers(2, 4))
     inputs, outputs = (groups * int(rng.integers(1, 9 if groups == 1 else 4)) for _ in range(2))
@@ -46,8 +50,8 @@ def draw(rng, op, *, dtype, requant, dilated=True, grouped=True):
     tensors = {"weight": rng.integers(-largest, largest + 1, shape),
                "input_scale": _scale(np.exp2(rng.uniform(-7, -4)), binary),
                "weight_scale": np.tile(scale, groups).astype(np.float32)}
-    terms = kernel[0] * kernel[1] * inputs / groups / np.prod(spec.get("stride", 1)) \
-        if op == "conv_transpose2d" else kernel[0] * kernel[1] * inputs / groups
+    phases = np.prod(spec["stride"]) if op == "conv_transpose2d" else 1
+    terms = kernel[0] * kernel[1] * inputs / groups / phases  # that are added to make an output
     deviation = SPREAD * SPREAD * largest / 127 * np.sqrt(terms)
     tensors["bias"] = rng.integers(-int(deviation), int(deviation) + 1, convolved)
     tensors["output_scale"] = _scale(

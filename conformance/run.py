@@ -2,7 +2,7 @@
 
 import tempfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -48,11 +48,10 @@ class Outcome:
 def check(case, verilog=True, cache=None):
     """The `Outcome` of a case; `verilog`: whether to compile and run the Verilog, too.
 
-    What `hw.gen` takes, golden has to know and both have to be right; what it refuses, golden need
-    not know, but if it does, it has to be right, too.
+    Golden has to be right, and the Verilog equal to golden. What `hw.gen` refuses, golden need not
+    know.
     """
     refused = design = None
-    near = 0
     with tempfile.TemporaryDirectory() as folder:
         try:
             options = options_of(case, Path(folder))
@@ -65,9 +64,10 @@ def check(case, verilog=True, cache=None):
             if " must " not in refused:  # as every rule says
                 return Outcome(case=case, failure=f"hw.gen fails: {refused}")
         try:
-            near = _check_golden(case)
+            codes, near = _check_golden(case)
             if design is not None:
-                _compare(case, "Verilog", _stream(design, case.frames, cache))
+                _compare(replace(case, codes=codes, near_ties=False), "Verilog",
+                         _stream(design, case.frames, cache))
         except ValueError as error:
             failure = None if refused else f"golden refuses what hw.gen takes: {error}"
             return Outcome(case=case, refused=refused, failure=failure)
@@ -127,17 +127,18 @@ def _folding(case):
 
 
 def _check_golden(case):
-    """Golden against the answer; returns how many codes next to ties differ by 1."""
+    """Golden against the answer; returns its codes, and how many next to ties differ by 1."""
     spec, tensors, frames = case.spec, case.tensors, case.frames
     if case.accumulators is not None:
         sums = np.stack([accumulate(spec, tensors, frame) for frame in frames])
         wrong = np.count_nonzero(sums != case.accumulators)
         assert not wrong, f"golden: {wrong} of {sums.size} accumulators differ"
-    return _compare(case, "golden", np.stack([forward(spec, tensors, f) for f in frames]))
+    codes = np.stack([forward(spec, tensors, frame) for frame in frames])
+    return codes, _compare(case, "golden", codes)
 
 
 def _compare(case, name, codes):
-    """Codes against the answer; returns how many differ by 1, next to ties, if that is allowed."""
+    """Codes against those of a case; returns how many differ by 1, next to ties, if that may be."""
     assert codes.shape == case.codes.shape, \
         f"{name}: the output has shape {codes.shape}, not {case.codes.shape}"
     difference = np.abs(codes - case.codes)
