@@ -157,7 +157,7 @@ def in_plane(options):
     """Pairs for two dimensions: one dimension is a row; three are out of scope."""
     axes = len(options["stride"])
     if axes > 2:
-        raise OutOfScope(f"{axes} dimensions")
+        raise OutOfScope("three dimensions")
     unit = {"stride": 1, "dilation": 1, "output_padding": 0, "padding": [0, 0]}
     return {name: [unit[name]] * (2 - axes) + list(value) for name, value in options.items()}
 

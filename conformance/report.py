@@ -20,17 +20,17 @@ Answers that nobody here wrote, beside `golden` and the generated Verilog. Writt
   PyTorch in int64; interpolate, whose samples have fractions for factors, also by whole factors in
   the shapes of the samples, in float64.
 - **TensorFlow Lite vectors**: the values of `transpose_conv_test.cc`, TensorFlow 057091db, whose
-  quantised ones need the scheme `tflite-reference`.
-- **ONNX Runtime** {onnxruntime}: random quantised graphs (QuantizeLinear and DequantizeLinear
-  around the operators), with `session.x64quantprecision = 1`. Its ConvTranspose, and Conv behind
-  Resize linear, compute in float32, so that results next to the middle between two codes may
+  quantised ones of 8 bits want the scheme `tflite-reference`.
+- **LiteRT** {ai_edge_litert}: random quantised graphs, by XNNPACK (scheme `onnxruntime`) and by the
+  reference kernels (scheme `tflite-reference`).
+- **ONNX Runtime** {onnxruntime}: random quantised graphs, QuantizeLinear and DequantizeLinear around the
+  operators, with `session.x64quantprecision = 1`. ConvTranspose, and Conv behind Resize
+  linear, are computed in float32 there, so that results next to the middle between two codes may
   differ by one: at most {rate} of them may, and only within {tie} of a code from the middle.
-- **LiteRT** {ai_edge_litert}: random quantised graphs, by XNNPACK (scheme `onnxruntime`) and by
-  the reference kernels (scheme `tflite-reference`).
 
-Everything is compared exactly but where it says so; all of it with golden, and with the Verilog
-but for every second random graph. A case is *refused* where `hw.gen` does so,
-with the message below, and *out of scope* where it is no layer of this project.
+Golden is compared with every answer, exactly but for that exception, and the Verilog with golden,
+exactly, but for every second random graph. A case is *refused* where `hw.gen` does so, with the
+message below, and *out of scope* where it is no layer of this project.
 """
 
 

@@ -81,7 +81,7 @@ def pixel_shuffle(sample):
 
 def interpolate(sample):
     if sample.input.ndim != 4:
-        raise OutOfScope(f"{sample.input.ndim - 2} dimensions")
+        raise OutOfScope("three dimensions" if sample.input.ndim == 5 else "one dimension")
     result = functional.interpolate(sample.input, *sample.args, **sample.kwargs)
     if any(o < n for n, o in zip(sample.input.shape, result.shape)):
         raise OutOfScope("the image becomes smaller")
