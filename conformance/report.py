@@ -23,8 +23,8 @@ Answers that nobody here wrote, beside `golden` and the generated Verilog. Writt
   quantised ones of 8 bits want the scheme `tflite-reference`.
 - **LiteRT** {ai_edge_litert}: random quantised graphs, by XNNPACK (scheme `onnxruntime`) and by the
   reference kernels (scheme `tflite-reference`).
-- **ONNX Runtime** {onnxruntime}: random quantised graphs, QuantizeLinear and DequantizeLinear around the
-  operators, with `session.x64quantprecision = 1`. ConvTranspose, and Conv behind Resize
+- **ONNX Runtime** {onnxruntime}: random quantised graphs, QuantizeLinear and DequantizeLinear
+  around the operators, with `session.x64quantprecision = 1`. ConvTranspose, and Conv behind Resize
   linear, are computed in float32 there, so that results next to the middle between two codes may
   differ by one: at most {rate} of them may, and only within {tie} of a code from the middle.
 
