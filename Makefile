@@ -3,12 +3,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := g++ make perl
 
-.PHONY: demo test coverage lint clean
+.PHONY: demo conformance test coverage lint clean
 
 # A photograph through the Verilog of the bilinear x2 layer, every pixel compared with golden.
 demo: $(VENV)/demo.installed
 	$(BIN)/python -m sim.image astronaut -o build/demo/astronaut_x2.png \
 	  --side-by-side build/demo/side_by_side.png
+
+# Golden and the Verilog beside the answers of others; writes docs/conformance.md.
+conformance: $(VENV)/conformance.installed
+	$(BIN)/python -m conformance
 
 # Everything that CI runs.
 test: $(VENV)/test.installed lint

@@ -3,7 +3,7 @@
 The modules here share no code with the hardware, and no algorithm either: a transposed convolution
 is the scatter of its definition, never a set of polyphase branches. Whatever is generated is
 compared with this package; this package is compared with PyTorch, ONNX, ONNX Runtime and
-TensorFlow Lite in ``tests/golden``.
+TensorFlow Lite in ``tests/golden`` and ``conformance``.
 
 ``arithmetic``
     Convolutions and the pixel shuffle on exact integers.

@@ -282,7 +282,8 @@ class Program:
             for q, columns in enumerate(self.bank.columns):
                 end = start + self.phase_steps(p, q)
                 counts[p, q] = live[start:end].reshape(
-                    self.layout.output_beats, len(rows), len(columns), -1).sum(axis=3)
+                    self.layout.output_beats, len(rows), len(columns),
+                    self.layout.block_inputs).sum(axis=3)
                 start = end
         return counts
 

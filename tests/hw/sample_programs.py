@@ -135,6 +135,7 @@ PROGRAMS = {  # name: (layer, options), small, and unlike each other
     "skip": (transposed(19, 2), {"folding": {"po": 2}, "skip_zeros": True, "size": (3, 3)}),
     "skip pixels": (transposed(6, 2), {"folding": {"pi": 2, "po": 2, "px": 3},
                                        "skip_zeros": True, "size": (4, 6)}),
+    "pruned gaps": (transposed(2, 3, 2, 3, 0), {"keep": 0.5, "size": (3, 4)}),
     "pruned": (transposed(17, 4), {"folding": {"po": 2}, "keep": 0.3, "size": (3, 3)}),
     "skip and pruned": (sub_pixel(5, 2), {"folding": {"pi": 1, "po": 2}, "keep": 0.4,
                                           "skip_zeros": True, "size": (4, 4)}),
