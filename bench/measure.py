@@ -91,14 +91,14 @@ def measure(design, frames, *, expected=None, progress=None):
         if differ.size:
             raise RuntimeError(f"{design.manifest.name}: {name} beat {differ[0]} and "
                                f"{differ.size - 1} more are not at the predicted cycle")
-    alike = not design.manifest.engine.skip_zeros
+    alike = not design.manifest.engines[0].skip_zeros
     return Measurement.of(result, len(frames), alike=alike)
 
 
 def predict(program, options, frames=4):
     """The `Measurement` of the engine of a program as `golden.timing` predicts it."""
     manifest = describe(program, options)
-    info = manifest.engine.model_dump()
+    info = manifest.engines[0].model_dump()
     engine = EngineParameters(**{name: info[name]
                                  for name in EngineParameters.__dataclass_fields__})
     timing = simulate(manifest.layer, engine, [(options.height, options.width)] * frames)

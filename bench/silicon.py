@@ -143,7 +143,7 @@ def measure(case, folder, *, seeds, tell=lambda text: None):
     tell("generating the Verilog")
     options = Options(**{"target": device.target, "name": "engine", **case.options})
     manifest = generate(options, folder)
-    engine, predicted = manifest.engine, manifest.figures.device
+    engine, predicted = manifest.engines[0], manifest.figures.device
     products = engine.pi * engine.po * engine.px
     routed = route(device, folder, manifest.files.verilog, manifest.name, aim=case.aim,
                    seeds=seeds, tell=tell)

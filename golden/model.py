@@ -1,4 +1,4 @@
-"""One quantised layer, from input codes to output codes.
+"""One quantised layer, or a chain of them, from input codes to output codes.
 
 A layer is a JSON-able mapping and its numbers are a mapping of arrays. Every layer has the fields
 
@@ -49,6 +49,10 @@ sub_pixel_conv2d, ``out_channels * upscale_factor**2``:
     With a table activation only: the quantisation of the codes that index the table.
 ``slope``
     With prelu only: float32, ``(out_channels,)``.
+
+A chain is a layer with the fields ``in_channels``, ``out_channels``, ``dtype``,
+``output_dtype``, ``input_zero_point``, ``output_zero_point`` and ``stages``, a list of layers. The output codes
+of each are the input codes of the next; the arrays of stage n are named ``"n.weight"`` and so on.
 """
 
 from numbers import Real
@@ -66,7 +70,7 @@ from golden.quantisation import (
 )
 from golden.resize import denominator, divide, resize2d, resize_conv2d
 
-__all__ = ["accumulate", "forward"]
+__all__ = ["accumulate", "forward", "stages_of"]
 
 
 _OPS = ("conv_transpose2d", "conv2d", "sub_pixel_conv2d", "resize2d", "resize_conv2d")
@@ -228,8 +232,40 @@ def _resized(spec, acc):
     return divide(acc, denominator(**_resize_options(spec))) + spec["input_zero_point"]
 
 
+def _output_dtype(spec):
+    return spec.get("output_dtype") or _get("spec", spec, "dtype")
+
+
+def stages_of(spec, tensors):
+    """``(spec, tensors)`` of each layer of a chain, in order; of a layer, itself."""
+    if "stages" not in spec:
+        return [(spec, tensors)]
+    return [(stage, {name.removeprefix(f"{n}."): value for name, value in tensors.items()
+                     if name.startswith(f"{n}.")}) for n, stage in enumerate(spec["stages"])]
+
+
+def _check_chain(spec, stages):
+    """The outer layers have the formats of the whole, and each takes what the one before gives."""
+    (first, _), (last, _) = stages[0], stages[-1]
+    for field in "in_channels", "dtype", "input_zero_point":
+        _check(field, _get("spec", spec, field), "that of the first stage", first[field])
+    for field in "out_channels", "output_zero_point":
+        _check(field, _get("spec", spec, field), "that of the last stage", last[field])
+    if spec.get("output_dtype") is not None:
+        _check("output_dtype", spec["output_dtype"], "that of the last stage", _output_dtype(last))
+    for (before, given), (after, taken) in zip(stages, stages[1:]):
+        fields = {"in_channels": before["out_channels"],
+                  "dtype": _output_dtype(before),
+                  "input_zero_point": before["output_zero_point"]}
+        for field, expected in fields.items():
+            _check(field, after[field], "that of the stage before", expected)
+        if before["op"] != "resize2d":  # the scale of which is that of its input, whatever it is
+            _check("input_scale", taken["input_scale"], "the output scale of the stage before",
+                   given["output_scale"])
+
+
 def forward(spec, tensors, x):
-    """Output codes of a layer.
+    """Output codes of a layer or a chain.
 
     The accumulators of :func:`accumulate` are requantised to the output, and clipped by relu (at
     the output zero point) or clamp (at its quantised bounds). A table activation instead has them
@@ -253,10 +289,16 @@ def forward(spec, tensors, x):
         For a missing or wrong field, and when an accumulator does not fit ``ACCUMULATOR_BITS``,
         or int32 for the scheme "tflite-reference".
     """
+    if "stages" in spec:
+        stages = stages_of(spec, tensors)
+        _check_chain(spec, stages)
+        for stage, arrays in stages:
+            x = forward(stage, arrays, x)
+        return x
     acc = _accumulate(spec, tensors, x)
     if spec["op"] == "resize2d":
         return _resized(spec, _arrange(spec, acc))
-    dtype = spec.get("output_dtype") or _get("spec", spec, "dtype")
+    dtype = _output_dtype(spec)
     dtype_range(dtype, "output_dtype")
     activation = _get("spec", spec, "activation")
     if activation not in tuple(_PARAMETERS):

@@ -12,7 +12,7 @@ import numpy as np
 
 from golden.liveness import Liveness
 
-__all__ = ["EngineParameters", "Timing", "simulate"]
+__all__ = ["EngineParameters", "Timing", "simulate", "Shape", "Input", "Output", "Model"]
 
 # Cycles between events; `docs/timing.md` names each one.
 FRAME_TO_GROUP = 17     # first beat of a frame consumed -> its first group is there
@@ -110,9 +110,11 @@ def simulate(spec, engine, frames, *, weight=None, gaps=None, ready=None, start=
     -------
     Timing
     """
-    model = _Model(Shape(spec, engine), gaps, ready, start)
+    shape = Shape(spec, engine)
+    model = Model(shape, Input(shape, sender(gaps), start), Output(shape, ready, start), start)
     for frame in frames:
-        model.run(frame, weight)
+        for _ in model.run(frame, weight):
+            pass
     return Timing(np.array(model.input.accepted), np.array(model.output.emitted))
 
 
@@ -275,12 +277,19 @@ def _shuffle_keeps_groups(spec):
     return bool((by_output == (np.arange(out) * spec["groups"] // out)[:, None]).all())
 
 
-class _Input:
+def sender(gaps):
+    """When beat n is offered, beat n - 1 having been accepted in the cycle `last`."""
+    def offered(n, last):
+        return last + 1 + (gaps[n] if gaps is not None else 0)
+    return offered
+
+
+class Input:
     """The input side: skid buffer, row by row into the line buffer."""
 
-    def __init__(self, shape, gaps, start):
+    def __init__(self, shape, offered, start):
         self._shape = shape
-        self._gaps = gaps
+        self._offered = offered
         self.accepted, self.row_done, self.frame_begun = [], [], []
         self.row_freed, self.frame_done = [], []
         self._before, self._last = (start - 2, start - 2), start - 1  # consumed; accepted
@@ -295,10 +304,9 @@ class _Input:
             before = self.frame_done[len(self.frame_begun) - FRAMES_IN_FLIGHT]
             earliest = max(earliest, before + NEXT_FRAME)
         older, newer = self._before
-        last, accepted, gaps = self._last, self.accepted, self._gaps
+        last, accepted = self._last, self.accepted
         for beat in range(width * shape.input_beats):
-            offered = last + 1 + (gaps[len(accepted)] if gaps is not None else 0)
-            last = max(offered, older + 1)
+            last = max(self._offered(len(accepted), last), older + 1)
             accepted.append(last)
             older, newer = newer, max(last + 1, newer + 1, earliest)
             if beat == 0 and first:
@@ -315,7 +323,7 @@ class _End:
     of_block: bool
 
 
-class _Output:
+class Output:
     """The output side: gathers blocks, queues beats, gives credits."""
 
     def __init__(self, shape, ready, start):
@@ -363,12 +371,11 @@ def _distances(ready):
     return twice[np.searchsorted(twice, cycles)] - cycles
 
 
-class _Model:
+class Model:
     """Visits, look-ahead and steps, between the two sides."""
 
-    def __init__(self, shape, gaps, ready, start):
-        self.shape = shape
-        self.input, self.output = _Input(shape, gaps, start), _Output(shape, ready, start)
+    def __init__(self, shape, input, output, start):
+        self.shape, self.input, self.output = shape, input, output
         self._visit = start - 1                 # last visit
         self._issuer_free = self._last_step = start - 1 - shape.interval
         self._rows_before = 0                   # rows of the frames before this one
@@ -376,7 +383,7 @@ class _Model:
         self._held = None                       # steps of the word whose successor is not known
 
     def run(self, frame, weight):
-        """One frame; `frame` as in `simulate`."""
+        """One frame, a pause after each group of results; `frame` as in `simulate`."""
         shape, engine = self.shape, self.shape.engine
         codes = frame if isinstance(frame, np.ndarray) else None
         height, width = codes.shape[1:] if codes is not None else frame
@@ -410,6 +417,7 @@ class _Model:
                         steps = len(rows) * len(taps_inside) * shape.block_inputs
                         self._group(steps, words, earliest, end)
                         earliest = 0
+                        yield
             release = freed
             if n == outputs - 1:
                 release = height

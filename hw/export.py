@@ -6,6 +6,7 @@ import os
 import re
 import tempfile
 import zipfile
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from amaranth.back import verilog
 from amaranth.hdl import signed
 
 from . import __version__
+from .chain import ChainProgram, stage_tensors
 from .engine.engine import result_latency
 from .engine.loader import beat_count, weight_beat_bits
 from .engine.registers import REGISTERS, STATUS_ERRORS
@@ -53,30 +55,42 @@ WAIVED = {"DECLFILENAME": "Amaranth puts all modules into one file",
 
 
 def make_program(options):
-    """The `Program` of these `Options`; `ValueError` where they do not make one."""
-    layer = options.layer()
-    quantisation, tensors = read_tensors(options, layer)
+    """The `Program`, or `ChainProgram`, of these `Options`; `ValueError` where they make none."""
     for name in ("height", "width"):
         if getattr(options, name) < 1:
             raise ValueError(f"{name} must be at least 1, not {getattr(options, name)}")
-    program = _program(options, layer, quantisation, tensors)
-    _check_operands(program, options.target)
+    stages = options.stages()
+    program = _chained(options, [
+        _program(stage, *read_tensors(stage, stage.layer(), f"{n}." if len(stages) > 1 else ""))
+        for n, stage in enumerate(stages)])
+    for stage in program.stages:
+        _check_operands(stage, options.target)
     if program.spram:
         _check_spram(program, options.target)
     return program
 
 
 def restore_program(manifest, tensors):
-    """The `Program` of a manifest and its tensors."""
+    """The `Program`, or `ChainProgram`, of a manifest and its tensors."""
     options = Options(**manifest.options)
     names = {f.name for f in dataclasses.fields(Quantisation)}
-    quantisation = Quantisation(**{k: v for k, v in manifest.layer.items() if k in names})
-    return _program(options, options.layer(), quantisation, tensors)
+    specs = manifest.layer.get("stages")
+    parts = [stage_tensors(tensors, n) for n in range(len(specs))] if specs else [tensors]
+    return _chained(options, [
+        _program(stage, Quantisation(**{k: v for k, v in spec.items() if k in names}), part)
+        for stage, spec, part in zip(options.stages(), specs or [manifest.layer], parts)])
 
 
-def _program(options, layer, quantisation, tensors):
+def _chained(options, programs):
+    """The only program, or the chain of them."""
+    if len(programs) == 1:
+        return programs[0]
+    return ChainProgram(options.op, tuple(programs))
+
+
+def _program(options, quantisation, tensors):
     return Program(
-        layer=layer, quantisation=quantisation, tensors=tensors, height=options.height,
+        layer=options.layer(), quantisation=quantisation, tensors=tensors, height=options.height,
         width=options.width, folding=Folding(pi=options.pi, po=options.po, px=options.px),
         skip_zeros=options.skip_zeros, pack=options.pack, lut_products=options.lut_products,
         serial_requant=options.serial_requant, loadable=options.loadable, spram=options.spram)
@@ -102,31 +116,25 @@ def _check_spram(program, target):
 
 def describe(program, options):
     """The `Manifest` of a program."""
-    name, layout, folding = options.module_name(), program.layout, program.folding
+    name, first, last = options.module_name(), program.stages[0], program.stages[-1]
     out_height, out_width = program.layer.output_size(program.height, program.width)
     frame = Frame(height=program.height, width=program.width, out_height=out_height,
                   out_width=out_width, smallest_height=program.smallest(0),
                   smallest_width=program.smallest(1))
-    engine = EngineInfo(
-        pi=folding.pi, po=folding.po, px=folding.px, requantisers=program.requantisers,
-        serial_requant=program.serial_requant, turn_interval=program.turn_interval,
-        magnitude_bits=program.magnitude_bits, max_height=program.height,
-        skip_zeros=program.skip_zeros, pruned=program.pruned, pack=program.pack,
-        lut_products=program.lut_products, accumulator_bits=program.accumulator_bits,
-        line_rows=program.line_rows, loadable=program.loadable, spram=program.spram,
-        target=options.target)
-    spec = {**program.layer.describe(), **program.quantisation.describe()}
+    engines = [_engine(stage, options.target) for stage in program.stages]
+    spec = program.spec
     return Manifest(
         name=name, generator=__version__, options=options.model_dump(mode="json"), layer=spec,
-        digest=digest(spec, engine.model_dump(), frame.model_dump(), program.tensors),
-        frame=frame, engine=engine,
+        digest=digest(spec, [engine.model_dump() for engine in engines], frame.model_dump(),
+                      program.tensors),
+        frame=frame, engines=engines,
         figures=_figures(program, options.target),
-        input=StreamInfo(bits=program.input_beat_bits, pixels=1,
-                         lane_bits=lane_bits(program.quantisation.dtype),
-                         channels=layout.input_channels.tolist()),
-        output=StreamInfo(bits=program.output_beat_bits, pixels=folding.px,
-                          lane_bits=lane_bits(program.quantisation.output_dtype),
-                          channels=layout.output_channels.tolist()),
+        input=StreamInfo(bits=first.input_beat_bits, pixels=1,
+                         lane_bits=lane_bits(first.quantisation.dtype),
+                         channels=first.layout.input_channels.tolist()),
+        output=StreamInfo(bits=last.output_beat_bits, pixels=last.folding.px,
+                          lane_bits=lane_bits(last.quantisation.output_dtype),
+                          channels=last.layout.output_channels.tolist()),
         weights=WeightStream(bits=weight_beat_bits(program), beats=beat_count(program))
         if program.loadable else None,
         registers=[Register(name=n, address=a, access=x, meaning=m)
@@ -136,18 +144,37 @@ def describe(program, options):
                     tensors=f"{name}.npz", core=f"{name}.core", waiver=f"{name}.vlt"))
 
 
+def _engine(program, target):
+    folding = program.folding
+    return EngineInfo(
+        pi=folding.pi, po=folding.po, px=folding.px, requantisers=program.requantisers,
+        serial_requant=program.serial_requant, turn_interval=program.turn_interval,
+        magnitude_bits=program.magnitude_bits, max_height=program.height,
+        skip_zeros=program.skip_zeros, pruned=program.pruned, pack=program.pack,
+        lut_products=program.lut_products, accumulator_bits=program.accumulator_bits,
+        line_rows=program.line_rows, loadable=program.loadable, spram=program.spram,
+        target=target)
+
+
 def _figures(program, target):
-    schedule = program.schedule
-    height, width = program.layer.output_size(program.height, program.width)
-    taps = program.layer.kernel_size[0] * program.layer.kernel_size[1]
+    stages = program.stages
+    cycles = max(stage.schedule.cycles for stage in stages)
+    useful = sum(stage.schedule.useful_macs for stage in stages)
     return Figures(
-        cycles_per_frame=schedule.cycles, latency=schedule.latency(result_latency(program)),
-        macs=height * width * taps * program.layout.group_inputs * program.layer.out_channels,
-        useful_macs=schedule.useful_macs,
-        utilisation=schedule.useful_macs / (program.folding.products * schedule.cycles),
-        multipliers=program.multipliers,
-        requantiser_multipliers=requantiser_multipliers(program),
+        cycles_per_frame=cycles,
+        latency=sum(stage.schedule.latency(result_latency(stage)) for stage in stages),
+        macs=sum(map(_macs, stages)), useful_macs=useful,
+        utilisation=useful / (sum(stage.folding.products for stage in stages) * cycles),
+        multipliers=sum(stage.multipliers for stage in stages),
+        requantiser_multipliers=sum(map(requantiser_multipliers, stages)),
         memory_bits=memory_bits(program), device=device_figures(program, target))
+
+
+def _macs(program):
+    """Multiplications of one frame, zeros inserted, no tap left out."""
+    return (prod(program.layer.output_size(program.height, program.width))
+            * prod(program.layer.kernel_size) * program.layout.group_inputs
+            * program.layer.out_channels)
 
 
 def generate(options, directory):
@@ -212,7 +239,7 @@ def _npz(tensors):
 
 def _core(manifest):
     """A FuseSoC core (CAPI2) with a target to lint and, for a device family, one to synthesise."""
-    tool = TOOLS[manifest.engine.target]
+    tool = TOOLS[manifest.target]
     synth = f"""
   synth:
     filesets: [rtl]

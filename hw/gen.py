@@ -18,15 +18,16 @@ __all__ = ["app"]
 def gen(options, output: Annotated[Path | None, typer.Option(
         "-o", "--output", help="folder for the files, by default build/NAME")] = None,
         picture: Annotated[Path | None, typer.Option(
-            help="FILE.svg for a picture of the layer's phases")] = None):
-    """Generate the Verilog of one layer, with its manifest, tensors, FuseSoC core and waivers."""
+            help="FILE.svg for a picture of the (first) layer's phases")] = None):
+    """Generate the Verilog of a layer, with its manifest, tensors, FuseSoC core and waivers."""
     directory = output or Path("build") / options.module_name()
     if picture:
         check_suffix(picture)
     manifest = generate(options, directory)
+    layer = options.stages()[0].layer()
     if picture:
-        write_picture(options.layer(), picture)
-    for note in checkerboard_notes(options.layer()):
+        write_picture(layer, picture)
+    for note in checkerboard_notes(layer):
         Console(stderr=True, soft_wrap=True, highlight=False, emoji=False).print(
             f"note: {note}", markup=False)
     console = Console(highlight=False, emoji=False)

@@ -26,7 +26,7 @@ class Frame(_Part):
 
 
 class EngineInfo(_Part):
-    """What was generated; the fields up to `pack` are those that timing depends on."""
+    """The engine of a layer; the fields up to `pack` are those that timing depends on."""
 
     pi: int = Field(description="input channels per cycle")
     po: int = Field(description="output channels per cycle")
@@ -61,8 +61,9 @@ class Figures(_Part):
     """Closed-form figures of the largest frame with dense activations."""
 
     cycles_per_frame: int = Field(description="from one frame to the next, back to back; with "
-                                              "pruned weights, a lower bound")
-    latency: int = Field(description="cycles from the first input beat to the first output beat")
+                                              "pruned weights, and of a chain, a lower bound")
+    latency: int = Field(description="cycles from the first input beat to the first output beat; "
+                                     "of a chain, a lower bound")
     macs: int = Field(description="multiplications of one frame, zeros inserted, no tap left out")
     useful_macs: int = Field(description="without inserted zeros and taps outside the frame")
     utilisation: float = Field(description="useful_macs / (pi * po * px * cycles_per_frame)")
@@ -118,7 +119,7 @@ class Manifest(_Part):
     options: dict = Field(description="the options as given and filled in")
     layer: dict = Field(description="layer and number formats, as golden.model.forward reads them")
     frame: Frame
-    engine: EngineInfo
+    engines: list[EngineInfo] = Field(description="of each layer, in the order that data flows")
     figures: Figures
     input: StreamInfo
     output: StreamInfo
@@ -127,14 +128,19 @@ class Manifest(_Part):
     errors: list[str] = Field(description="error bits of the register `status`, from bit 8 up")
     files: Files
 
+    @property
+    def target(self):
+        """The device family."""
+        return self.engines[0].target
+
     def text(self):
         """The manifest as JSON text, always the same for the same content."""
         return json.dumps(self.model_dump(), indent=1) + "\n"
 
 
-def digest(spec, engine, frame, tensors):
+def digest(spec, engines, frame, tensors):
     """SHA-256 of everything that the hardware computes from."""
-    state = hashlib.sha256(json.dumps([spec, engine, frame], sort_keys=True).encode())
+    state = hashlib.sha256(json.dumps([spec, engines, frame], sort_keys=True).encode())
     for name in sorted(tensors):
         array = np.asarray(tensors[name])
         state.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())

@@ -12,6 +12,8 @@ import typer
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from rich.console import Console
 
+from .chain import Chain
+from .folding import ChannelLayout, Folding
 from .layers import (
     COORDINATES,
     MODES,
@@ -23,7 +25,7 @@ from .layers import (
 )
 from .quantisation import ACTIVATIONS, SCHEMES
 
-__all__ = ["Options", "application", "exit_codes", "run"]
+__all__ = ["CHAINS", "Options", "application", "exit_codes", "run"]
 
 
 # of Verilog-2005 (IEEE 1364, annex B), and of SystemVerilog what one might call a module
@@ -54,6 +56,7 @@ def _numbers(value):
         raise ValueError("must be whole numbers separated by commas") from None
 
 
+CHAINS = ("separable_conv_transpose2d", "bilinear_conv2d")
 Sizes = Annotated[tuple[int, ...], BeforeValidator(_numbers)]
 
 
@@ -63,10 +66,11 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     op: Literal["conv_transpose2d", "conv2d", "sub_pixel_conv2d", "resize2d",
-                "resize_conv2d"] = Field(
-        "conv_transpose2d", description="kind of layer")
+                "resize_conv2d", *CHAINS] = Field(
+        "conv_transpose2d", description="kind of layer; separable_conv_transpose2d and "
+        "bilinear_conv2d are two engines, one behind the other")
     k: Sizes | None = Field(None, description="kernel size, N or VERTICAL,HORIZONTAL, by default "
-                            "4, of resize_conv2d 3")
+                            "4, of resize_conv2d and bilinear_conv2d 3")
     s: Sizes | None = Field(None, description="stride, or the factor that the layer enlarges by; "
                             "by default 2, of conv2d 1")
     p: Sizes | None = Field(None, description="padding: N, VERTICAL,HORIZONTAL or "
@@ -136,8 +140,49 @@ class Options(BaseModel):
             rule = rule if rule.startswith("must") else f"must be {rule}"
             raise ValueError(f"{field} {rule}, not {first['input']!r}") from None
 
+    def stages(self):
+        """The options of each engine, in the order that data flows.
+
+        Of a chain, `pi` and `po` are those of the second engine; the first one makes as many
+        channels a cycle as the second one takes.
+
+        Raises
+        ------
+        ValueError
+            For an option that a chain has not, or a folding that does not suit its second layer.
+        """
+        if self.op not in CHAINS:
+            return (self,)
+        separable = self.op == "separable_conv_transpose2d"
+        name, only = ("groups", 1) if separable else ("op_pad", None)
+        if getattr(self, name) != only:
+            raise ValueError(f"{name} must not be given for {self.op}, not {getattr(self, name)}")
+        for name, only in ("px", 1), ("loadable", False):
+            if getattr(self, name) != only:
+                raise ValueError(f"{name} must be {only} for {self.op}, not {getattr(self, name)}")
+        behind = {"op": "conv2d", "k": self.kernel, "s": None, "op_pad": None}
+        if separable:
+            behind |= {"k": (1,), "p": None, "dilation": (1,)}
+        second = self.model_copy(update=behind)
+        layer = second.layer()
+        lanes = ChannelLayout(layer.in_channels, layer.out_channels, layer.groups,
+                              Folding(pi=self.pi, po=self.po)).input_lanes
+        before = {"cout": self.cin, "pi": 1, "po": lanes, "activation": "none", "pack": False,
+                  "output_dtype": None}
+        if separable:
+            before |= {"op": "conv_transpose2d", "groups": self.cin}
+        else:
+            before |= {"op": "resize2d", "mode": "bilinear", "k": None, "p": None, "groups": 1,
+                       "dilation": (1,)}
+            before |= {"weights": "auto"} if self.weights == "random" else {}
+        first = self.model_copy(update=before)
+        height, width = first.layer().output_size(self.height, self.width)
+        return first, second.model_copy(update={"height": height, "width": width})
+
     def layer(self):
-        """The layer; `ValueError` where the options do not make one."""
+        """The layer, or `Chain` of layers; `ValueError` where the options do not make one."""
+        if self.op in CHAINS:
+            return Chain(self.op, tuple(stage.layer() for stage in self.stages()))
         if self.op != "conv_transpose2d" and self.op_pad is not None:
             raise ValueError(f"op_pad must not be given for {self.op}, not {self.op_pad}")
         stride = self.factor
@@ -174,7 +219,8 @@ class Options(BaseModel):
     @property
     def kernel(self):
         """(vertical, horizontal) kernel size."""
-        return _pair("k", self.k or ((3,) if self.op == "resize_conv2d" else (4,)))
+        default = 3 if self.op in ("resize_conv2d", "bilinear_conv2d") else 4
+        return _pair("k", self.k or (default,))
 
     @property
     def factor(self):

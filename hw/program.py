@@ -142,6 +142,16 @@ class Program:
         """Multipliers of the MAC array."""
         return 0 if self.lut_products else self.folding.products // (2 if self.pack else 1)
 
+    @property
+    def stages(self):
+        """The programs that data flows through: this one. A `ChainProgram` has several."""
+        return (self,)
+
+    @property
+    def spec(self):
+        """Layer and number formats, as `golden` and the manifest have them."""
+        return {**self.layer.describe(), **self.quantisation.describe()}
+
     # --- shape ------------------------------------------------------------------------------
 
     @cached_property

@@ -63,7 +63,8 @@ def memories(program):
 
 def memory_bits(program):
     """Bits of all memories."""
-    return sum(count * width * depth for count, width, depth in memories(program).values())
+    return sum(count * width * depth for stage in program.stages
+               for count, width, depth in memories(stage).values())
 
 
 def requantiser_multipliers(program, device="generic"):
@@ -78,6 +79,12 @@ def device_figures(program, device):
     """The `DeviceFigures` of a program on a device family, or None for the portable form."""
     if device == "generic":
         return None
+    stages = [_stage_figures(stage, device) for stage in program.stages]
+    return DeviceFigures(**{name: sum(getattr(figures, name) for figures in stages)
+                            for name in DeviceFigures.model_fields})
+
+
+def _stage_figures(program, device):
     single_port = BankedMemory.blocks(device, program.weight_word_bits, program.steps) if (
         program.spram) else 0
     return DeviceFigures(multipliers=_multipliers(program, device),

@@ -1,5 +1,6 @@
 """Where the tensors of a layer come from: a file, the bilinear kernel, or random numbers."""
 
+import re
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -15,16 +16,18 @@ __all__ = ["read_tensors", "bilinear_kernel"]
 
 REQUIRED = ("weight", "weight_scale", "input_scale", "output_scale")
 ZERO_POINTS = ("input_zero_point", "output_zero_point")
+OF_A_STAGE = re.compile(r"[01]\.")
 OPTIONAL = ("bias", "pre_scale", "pre_zero_point", "slope", *ZERO_POINTS)
 
 
-def read_tensors(options, layer):
+def read_tensors(options, layer, prefix=""):
     """(Quantisation, tensors) of the options.
 
     A weight file holds `weight` (integers, layout of `torch.nn`), `weight_scale` (one, or one for
     each channel of the convolution), `input_scale` and `output_scale`, and where wanted `bias`
     (int32), `input_zero_point`, `output_zero_point`, `slope` (PReLU) and `pre_scale` and
-    `pre_zero_point` (the format before an activation table).
+    `pre_zero_point` (the format before an activation table). All names begin with `prefix`: `0.`
+    of the first layer of a chain, `1.` of the second.
 
     Raises
     ------
@@ -38,7 +41,7 @@ def read_tensors(options, layer):
         activation_parameters=parameters)
     source = options.weights
     if layer.weight_shape is None:
-        return _resizing(options, layer, quantisation)
+        return _resizing(options, layer, quantisation, prefix)
     depthwise = isinstance(layer, ConvTranspose2d) and (
         layer.groups == layer.in_channels == layer.out_channels)
     if source == "auto":
@@ -51,7 +54,7 @@ def read_tensors(options, layer):
     elif source == "random":
         values = _random(layer, quantisation)
     else:
-        values = _read(Path(source))
+        values = _read(Path(source), prefix)
     dtypes = quantisation.dtype, quantisation.output_dtype
     points = {name: int(_integers(name, values.pop(name, 0), (), *dtype_range(dtype)))
               for name, dtype in zip(ZERO_POINTS, dtypes)}
@@ -59,7 +62,7 @@ def read_tensors(options, layer):
     return quantisation, _checked(values, layer, quantisation)
 
 
-def _resizing(options, layer, quantisation):
+def _resizing(options, layer, quantisation, prefix):
     """(Quantisation, tensors) of a layer that has no weights, whose codes keep their format.
 
     A weight file holds `input_zero_point`, of which the rounding of ties depends.
@@ -73,7 +76,7 @@ def _resizing(options, layer, quantisation):
                          f"not {options.weights!r}")
     values = {"input_zero_point": 0}
     if options.weights != "auto":
-        values = _read(Path(options.weights), ("input_zero_point",), ())
+        values = _read(Path(options.weights), prefix, ("input_zero_point",), ())
     zero = int(_integers("input_zero_point", values["input_zero_point"], (),
                          *dtype_range(options.dtype)))
     channels = layer.parameter_channels
@@ -83,24 +86,27 @@ def _resizing(options, layer, quantisation):
         "input_scale": np.float32(1), "output_scale": np.float32(1)}
 
 
-def _read(path, required=REQUIRED, optional=OPTIONAL):
+def _read(path, prefix, required=REQUIRED, optional=OPTIONAL):
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            values = {name: arrays[name] for name in arrays.files}
+            values = {name: arrays[name] for name in arrays.files
+                      if not (prefix and OF_A_STAGE.match(name)) or name.startswith(prefix)}
     except FileNotFoundError:
         raise ValueError("weights must be auto, bilinear, random or a file that exists, "
                          f"not {str(path)!r}") from None
     except (zipfile.BadZipFile, ValueError, AttributeError, EOFError, OSError):
         raise ValueError(f"weights must be a file in NumPy's npz format, not {str(path)!r}"
                          ) from None
+    required, known = ([prefix + name for name in names]
+                       for names in (required, required + optional))
     for name in required:
         if name not in values:
             raise ValueError(f"weights must hold {name}, but {path} holds "
                              f"{', '.join(sorted(values))}")
     for name in values:
-        if name not in required + optional:
-            raise ValueError(f"weights must hold only {', '.join(required + optional)}, not {name}")
-    return values
+        if name not in known:
+            raise ValueError(f"weights must hold only {', '.join(known)}, not {name}")
+    return {name.removeprefix(prefix): value for name, value in values.items()}
 
 
 def _checked(values, layer, quantisation):

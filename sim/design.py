@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from golden.model import forward
+from golden.chain import Stage, simulate_chain
+from golden.model import forward, stages_of
 from golden.quantisation import dtype_range
-from golden.timing import EngineParameters, simulate
+from golden.timing import EngineParameters
 from hw.engine.loader import weight_beats
 from hw.export import generate, restore_program
 from hw.manifest import Manifest
@@ -72,10 +73,10 @@ class Design:
         return self.manifest.frame
 
     @cached_property
-    def _engine(self):
-        info = self.manifest.engine.model_dump()
-        return EngineParameters(**{name: info[name] for name in
-                                   EngineParameters.__dataclass_fields__})
+    def _engines(self):
+        names = EngineParameters.__dataclass_fields__
+        return [EngineParameters(**{name: getattr(info, name) for name in names})
+                for info in self.manifest.engines]
 
     def output_size(self, height, width):
         """(height, width) of the output of a frame."""
@@ -160,10 +161,14 @@ class Design:
 
     def expected_timing(self, frames, *, gaps=None, ready=None, start=0):
         """`golden.timing.Timing` of frames of input codes, one after the other."""
-        sparse = self._engine.skip_zeros
-        return simulate(self.spec, self._engine,
-                        frames if sparse else [f.shape[1:] for f in frames],
-                        weight=self.tensors.get("weight"), gaps=gaps, ready=ready, start=start)
+        stages = []
+        for engine, (spec, tensors) in zip(self._engines, stages_of(self.spec, self.tensors)):
+            stages.append(Stage(spec=spec, engine=engine, weight=tensors.get("weight"),
+                                frames=frames if engine.skip_zeros else
+                                [codes.shape[1:] for codes in frames]))
+            if len(stages) < len(self._engines):
+                frames = [forward(spec, tensors, codes) for codes in frames]
+        return simulate_chain(stages, gaps=gaps, ready=ready, start=start)
 
     def weight_beats(self):
         """Beats of the weight stream, uint8 (n, bytes), that load the tensors of this design."""

@@ -45,7 +45,7 @@ def routed(design, folder):
     RuntimeError
         If Yosys or nextpnr is missing or fails.
     """
-    family, files, top = design.manifest.engine.target, design.manifest.files, design.manifest.name
+    family, files, top = design.manifest.target, design.manifest.files, design.manifest.name
     if family != "ecp5":
         raise ValueError(f"target must be ecp5 for a routed netlist, not {family!r}")
     copied(design, folder)

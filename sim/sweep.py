@@ -13,7 +13,7 @@ from rich.progress import track
 from golden.quantisation import dtype_bits, dtype_range
 from hw.export import make_program
 from hw.layers import COORDINATES
-from hw.options import Options, run
+from hw.options import CHAINS, Options, run
 from hw.quantisation import ACTIVATIONS, SCHEMES
 
 from .check import check
@@ -31,13 +31,13 @@ def draw(seed, directory):
     while True:
         options = _draw_options(rng)
         try:
-            layer = options.layer()
-            if np.prod(layer.weight_shape or 0) > MOST_WEIGHTS:
+            stages = options.stages()
+            if any(np.prod(stage.layer().weight_shape or 0) > MOST_WEIGHTS for stage in stages):
                 continue
             path = Path(directory) / "weights.npz"
-            np.savez(path, **_draw_tensors(rng, options, layer))
+            np.savez(path, **_draw_all_tensors(rng, stages))
             options = options.model_copy(update={"weights": str(path)})
-            if make_program(options).schedule.cycles <= MOST_CYCLES:
+            if sum(p.schedule.cycles for p in make_program(options).stages) <= MOST_CYCLES:
                 return options
         except ValueError:
             continue  # the folding, or the sizes, do not fit: draw again
@@ -48,10 +48,10 @@ def _draw_options(rng):
         return choices[rng.integers(len(choices))]
 
     op = pick("conv_transpose2d", "conv_transpose2d", "conv_transpose2d", "conv2d",
-              "sub_pixel_conv2d", "resize2d", "resize_conv2d")
+              "sub_pixel_conv2d", "resize2d", "resize_conv2d", *CHAINS)
     if op == "resize2d":
         return _draw_resize(rng, pick)
-    groups = int(pick(1, 1, 1, 2, 3, 4))
+    groups = 1 if op == "separable_conv_transpose2d" else int(pick(1, 1, 1, 2, 3, 4))
     cin, cout = (groups * int(rng.integers(1, 9 if groups == 1 else 4)) for _ in range(2))
     kernel = tuple(int(min(16, rng.geometric(0.25))) for _ in range(2))
     stride = (int(rng.integers(1, 4)),) if op == "sub_pixel_conv2d" else tuple(
@@ -64,7 +64,9 @@ def _draw_options(rng):
         extra = _draw_resizing(pick)
         if extra["mode"] == "bilinear":
             stride, padding = tuple(int(pick(1, 2, 4)) for _ in range(2)), (0,)
-    if op == "conv_transpose2d" and rng.random() < 0.5:
+    if op == "bilinear_conv2d":
+        extra["coordinates"] = pick(*COORDINATES)
+    if op.endswith("conv_transpose2d") and rng.random() < 0.5:
         extra["op_pad"] = tuple(int(rng.integers(0, max(s, d))) for s, d in zip(stride, dilation))
     activation = pick("none", "none", *ACTIVATIONS)
     parameters = {"clamp": ":0:60", "leaky_relu": ":0.1", "hard_sigmoid": ":0.2:0.5"}
@@ -72,12 +74,14 @@ def _draw_options(rng):
         op=op, k=kernel, s=stride, p=pick(None, padding), dilation=dilation, groups=groups,
         cin=cin, cout=cout, order=pick("CRD", "DCR"), height=int(rng.integers(1, 10)),
         width=int(rng.integers(1, 10)), pi=int(rng.integers(1, cin // groups + 1)),
-        po=int(rng.integers(1, cout + 1)), px=int(pick(1, 1, 1, 2, 3, 4)),
+        po=int(rng.integers(1, cout + 1)),
+        px=1 if op in CHAINS else int(pick(1, 1, 1, 2, 3, 4)),
         weight_bits=int(pick(8, 8, 4, rng.integers(2, 17))),
         dtype=pick("uint8", "int8", _drawn_dtype(rng)), output_dtype=pick(None, _drawn_dtype(rng)),
         activation=activation + parameters.get(activation, ""),
         requant=pick(*SCHEMES), multiplier_bits=int(rng.integers(8, 25)),
-        skip_zeros=bool(rng.random() < 0.3), loadable=bool(rng.random() < 0.3),
+        skip_zeros=bool(rng.random() < 0.3),
+        loadable=op not in CHAINS and bool(rng.random() < 0.3),
         pack=bool(rng.random() < 0.2), lut_products=bool(rng.random() < 0.2),
         serial_requant=bool(rng.random() < 0.2), name="drawn", **extra)
 
@@ -98,6 +102,16 @@ def _draw_resize(rng, pick):
         po=int(rng.integers(1, channels + 1)), px=int(pick(1, 1, 2)), dtype=_drawn_dtype(rng),
         skip_zeros=bool(rng.random() < 0.3), serial_requant=bool(rng.random() < 0.2),
         lut_products=bool(rng.random() < 0.2), name="drawn", **_draw_resizing(pick))
+
+
+def _draw_all_tensors(rng, stages):
+    """Tensors of a layer or, with the names of its stages, of a chain."""
+    found = [_draw_tensors(rng, stage, stage.layer()) for stage in stages]
+    if len(found) == 1:
+        return found[0]
+    before, behind = found
+    behind["input_zero_point"] = before.get("output_zero_point", before["input_zero_point"])
+    return {f"{n}.{name}": value for n, part in enumerate(found) for name, value in part.items()}
 
 
 def _draw_tensors(rng, options, layer):

@@ -110,7 +110,7 @@ def netlist(design, folder):
         If Yosys is missing or fails.
     """
     manifest = design.manifest
-    family, files = manifest.engine.target, manifest.files
+    family, files = manifest.target, manifest.files
     if family not in MODELS:
         raise ValueError(f"target must be one of {', '.join(MODELS)} for a netlist, not {family!r}")
     copied(design, folder)

@@ -50,7 +50,9 @@ class Registers(wiring.Component):
 
     Parameters
     ----------
-    program : Program
+    program : Program or ChainProgram
+        A size that is written is that of the first stage's frames, one that is read of the last
+        one's output.
     version : tuple of int
     digest : int
         What the `digest` register reads as.
@@ -72,8 +74,9 @@ class Registers(wiring.Component):
 
     def __init__(self, program, *, version, digest):
         self._program, self._version, self._digest = program, version, digest
+        self._first = program.stages[0]
         super().__init__({
-            "bus": In(AxiLite()), "geometry": Out(Geometry(program)),
+            "bus": In(AxiLite()), "geometry": Out(Geometry(self._first)),
             "configured": In(1), "bank": In(1),
             "errors": In(data.StructLayout({name: 1 for name in STATUS_ERRORS})),
             "first": In(1), "last": In(1),
@@ -90,12 +93,15 @@ class Registers(wiring.Component):
         m.d.comb += [raised.eq(self.errors), raised.geometry.eq(refused)]
         m.d.sync += errors.eq((errors & ~clear) | raised.as_value())
         major, minor, patch = self._version
+        most = self._program.height, self._program.width
+        added = [whole - first for whole, first in zip(  # by the stages behind the first one
+            self._program.layer.output_size(*most), self._first.layer.output_size(*most))]
         status = Cat(idle, self.configured, Signal(FIRST_ERROR - 2, name="reserved"), errors)
         self._reads(m, {
             "identity": IDENTITY, "version": major << 16 | minor << 8 | patch,
             "digest": self._digest, "status": status, "height": sizes[0], "width": sizes[1],
-            "out_height": outputs[0], "out_width": outputs[1], "frames": frames,
-            "cycles": cycles, "clock": clock,
+            "out_height": outputs[0] + added[0], "out_width": outputs[1] + added[1],
+            "frames": frames, "cycles": cycles, "clock": clock,
         })
         return m
 
@@ -103,7 +109,8 @@ class Registers(wiring.Component):
         """(idle, frames, cycles of the last frame, clock)."""
         clock, cycles, frames = (Signal(32, name=n) for n in ("clock", "cycles", "frames"))
         elapsed = Signal(32, init=1)                # with the cycle that goes on
-        pending = Signal(range(-1, 255), init=-1)   # frames, less 1: the sign tells of none
+        most = 255 * len(self._program.stages)
+        pending = Signal(range(-1, most), init=-1)  # frames, less 1: the sign tells of none
         begun, done = Signal(name="begun"), Signal(name="done")
         m.d.sync += [clock.eq(clock + 1), begun.eq(self.first), done.eq(self.last)]
         with m.If(begun ^ done):
@@ -120,7 +127,7 @@ class Registers(wiring.Component):
         The output size is added up in a cycle for each phase or, with a stride, for each output;
         both take effect together.
         """
-        bus, program, okay, no = self.bus, self._program, 0b00, 0b10
+        bus, program, okay, no = self.bus, self._first, 0b00, 0b10
         names, most = ("height", "width"), (program.height, program.width)
         largest = [program.layer.output_length(n, most[n]) for n in range(2)]
         sizes = [Signal(range(most[n] + 1), init=most[n], name=names[n]) for n in range(2)]
@@ -140,7 +147,7 @@ class Registers(wiring.Component):
         m.d.comb += [self.geometry.last_row.eq(last[0]), self.geometry.last_column.eq(last[1]),
                      self.geometry.out_height.eq(outputs[0]),
                      self.geometry.out_width.eq(outputs[1])]
-        low, high = ([number < program.smallest(n) for n in range(2)],
+        low, high = ([number < self._program.smallest(n) for n in range(2)],
                      [number > most[n] for n in range(2)])
         m.d.sync += [huge.eq(word[len(number):].any()), before.eq(number - 1),
                      outside.eq(Cat(Mux(axis, low[1], low[0]), Mux(axis, high[1], high[0])))]
@@ -194,7 +201,7 @@ class Registers(wiring.Component):
 
     def _count_strides(self, m, axis, number, total):
         """Output length of a convolution with a stride: how often it fits into what is left."""
-        layer, step = self._program.layer, self._program.bank.step[axis]
+        layer, step = self._first.layer, self._first.bank.step[axis]
         left = Signal(signed(len(number) + 1 + layer.filtered_length(axis, 0).bit_length()),
                       name=f"left_{axis}")
         begun = Signal(name=f"begun_{axis}")

@@ -23,5 +23,5 @@ def test_resources_are_those_predicted_and_clocks_below_the_limit(device, tmp_pa
     assert found.clocks[0] > 20
     assert found.multipliers == predicted.multipliers
     assert found.block_rams == predicted.block_rams
-    assert limit(chosen, manifest.engine, found.multipliers, seeds=(1,)) > found.clocks[0]
+    assert limit(chosen, manifest.engines[0], found.multipliers, seeds=(1,)) > found.clocks[0]
     assert found.luts == pytest.approx(predicted.luts, rel=0.15)

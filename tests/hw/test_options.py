@@ -6,8 +6,8 @@ from hw.gen import app
 from hw.layers import Conv2d, ConvTranspose2d, SubPixelConv2d
 from hw.options import Options, run
 
-OPS = ("op must be 'conv_transpose2d', 'conv2d', 'sub_pixel_conv2d', 'resize2d' or "
-       "'resize_conv2d', not 'deconv'")
+OPS = ("op must be 'conv_transpose2d', 'conv2d', 'sub_pixel_conv2d', 'resize2d', "
+       "'resize_conv2d', 'separable_conv_transpose2d' or 'bilinear_conv2d', not 'deconv'")
 WRONG = [
     ("--spram", "loadable must be True where spram is set, not False"),
     ("--spram --loadable", "target must be ice40 where spram is set, not 'generic'"),

@@ -107,7 +107,7 @@ def test_pruned_weights(generate, model_cache, tmp_path, share, skip_zeros):
     weights = save(tmp_path / "w.npz", weight, weight_scale=0.01)
     design = generate(cin=20, cout=4, po=2, weights=weights, skip_zeros=skip_zeros, height=5,
                       width=6)
-    assert design.manifest.engine.pruned
+    assert design.manifest.engines[0].pruned
     check(design, stalls="both", seed=3, density=0.5, cache=model_cache)
 
 

@@ -79,8 +79,9 @@ def stream(model, parts, **options):
     return model.stream(*(np.concatenate(p) for p in zip(*parts)), **options)
 
 
-def test_every_error_and_every_later_frame(generate, model_cache):
-    design = generate(**LAYER)
+@pytest.mark.parametrize("op", ("conv_transpose2d", "separable_conv_transpose2d"))
+def test_every_error_and_every_later_frame(generate, model_cache, op):
+    design = generate(**LAYER, op=op)
     rng = np.random.default_rng(5)
     seen = set()
     for stalls in range(2):

@@ -18,7 +18,7 @@ def test_drawn_layer(seed, model_cache):
 
 def test_the_draw_is_wide(tmp_path):
     drawn = [draw(seed, tmp_path) for seed in range(LAYERS)]
-    assert len({o.op for o in drawn}) == 5
+    assert len({o.op for o in drawn}) == 7
     for seen in (lambda o: o.px > 1, lambda o: o.pi > 1, lambda o: o.po > 1, lambda o: o.groups > 1,
                  lambda o: o.loadable, lambda o: o.skip_zeros, lambda o: o.weight_bits == 4,
                  lambda o: o.requant == "compact", lambda o: o.dtype == "int8",
