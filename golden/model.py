@@ -50,9 +50,9 @@ sub_pixel_conv2d, ``out_channels * upscale_factor**2``:
 ``slope``
     With prelu only: float32, ``(out_channels,)``.
 
-A chain is a layer with the fields ``in_channels``, ``out_channels``, ``dtype``,
-``output_dtype``, ``input_zero_point``, ``output_zero_point`` and ``stages``, a list of layers. The output codes
-of each are the input codes of the next; the arrays of stage n are named ``"n.weight"`` and so on.
+A chain is a layer with the fields ``in_channels``, ``out_channels``, ``dtype``, ``output_dtype``,
+``input_zero_point``, ``output_zero_point`` and ``stages``, a list of layers. The output codes of
+each are the input codes of the next; the arrays of stage n are named ``"n.weight"`` and so on.
 """
 
 from numbers import Real

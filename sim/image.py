@@ -27,6 +27,8 @@ from .picture import (
 
 __all__ = ["app", "upscale"]
 
+UNGROUPED = ("resize2d", "separable_conv_transpose2d")  # layers that are given no groups
+
 
 def image(options, photo: Annotated[str, typer.Argument(
         help="picture file, or the name of a picture of scikit-image, as astronaut")],
@@ -43,7 +45,8 @@ def image(options, photo: Annotated[str, typer.Argument(
     size = {"height": pixels.shape[1], "width": pixels.shape[2]}
     given = options.model_fields_set
     if not given & {"cin", "cout", "groups"}:
-        size |= dict.fromkeys(("cin", "cout", "groups"), len(pixels))
+        own = () if options.op in UNGROUPED else ("groups",)
+        size |= dict.fromkeys(("cin", "cout", *own), len(pixels))
     options = options.model_copy(update={k: v for k, v in size.items() if k not in given})
     check_fit(options, pixels)
     console = Console(highlight=False, emoji=False)

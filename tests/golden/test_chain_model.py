@@ -116,6 +116,7 @@ def test_bilinear_equals_onnx_runtime(dtype, seed):
     (None, {"in_channels": 2}, "in_channels must be 3, that of the first stage, not 2"),
     (None, {"dtype": "int8"}, "dtype must be 'uint8', that of the first stage, not 'int8'"),
     (None, {"out_channels": 3}, "out_channels must be 4, that of the last stage, not 3"),
+    (None, {"output_dtype": "int8"}, "output_dtype must be 'uint8', that of the last stage"),
     (None, {"output_zero_point": 3}, "output_zero_point must be 140, that of the last stage"),
     (1, {"dtype": "int8"}, "dtype must be 'uint8', that of the stage before, not 'int8'"),
     (1, {"input_zero_point": 3}, "input_zero_point must be 100, that of the stage before, not 3"),

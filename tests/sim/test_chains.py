@@ -13,7 +13,7 @@ BILINEAR = {"op": "bilinear_conv2d", "height": 4, "width": 5, "name": "chain"}
 CASES = {
     "separable": SEPARABLE | {"cin": 4, "cout": 6, "pi": 4, "po": 3},
     "separable, idle lanes": SEPARABLE | {"cin": 5, "cout": 3, "pi": 2, "po": 2, "dtype": "int8",
-                                          "activation": "relu"},
+                                          "output_dtype": "uint12", "activation": "relu"},
     "separable, odd sizes": SEPARABLE | {"cin": 2, "cout": 2, "k": (5, 3), "s": (3, 2),
                                          "p": (0, 2, 1, 0), "activation": "tanh"},
     "separable, zeros": SEPARABLE | {"cin": 20, "cout": 2, "pi": 1, "po": 2, "skip_zeros": True},
@@ -39,16 +39,16 @@ def test_case(generate, model_cache, case):
         check(design, stalls=stalls, seed=len(case), density=0.4, cache=model_cache)
 
 
-def test_figures_are_lower_bounds(generate):
-    for case in CASES.values():
-        design = generate(**case)
-        frame = np.full((design.spec["in_channels"], design.frame.height, design.frame.width), 90)
-        timing = design.expected_timing([frame] * 3)
-        emitted = timing.emitted.reshape(3, -1)[:, -1]
-        figures = design.manifest.figures
-        assert figures.latency <= timing.emitted[0] - timing.accepted[0] + 1
-        if "zeros" not in case:
-            assert figures.cycles_per_frame <= emitted[2] - emitted[1]
+@pytest.mark.parametrize("case", ("separable", "bilinear"))
+def test_figures_are_lower_bounds(generate, case):
+    design = generate(**CASES[case])
+    frame = np.full((design.spec["in_channels"], design.frame.height, design.frame.width), 90)
+    timing = design.expected_timing([frame] * 3)
+    latency = timing.emitted[0] - timing.accepted[0]
+    cycles = np.diff(timing.emitted.reshape(3, -1)[:, -1])[-1]
+    figures = design.manifest.figures
+    assert figures.latency <= latency
+    assert 0.9 * cycles <= figures.cycles_per_frame <= cycles
 
 
 def test_sizes_at_run_time(generate, model_cache):

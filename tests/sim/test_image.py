@@ -45,6 +45,14 @@ def test_colour_by_default_each_channel_by_itself(call, tmp_path):
     assert read_picture(tmp_path / "both.png").shape == (3, 24, 34 * 2 + 4)
 
 
+@pytest.mark.parametrize("op", ("resize2d", "separable_conv_transpose2d"))
+def test_colour_of_a_layer_without_groups(call, tmp_path, op):
+    save(tmp_path / "small.png", 4, 5)
+    code, out, _ = call("small.png", "--op", op)
+    assert code == 0
+    assert "all 240 values" in out
+
+
 def test_one_channel_layer_takes_the_channels_as_frames(call, tmp_path):
     save(tmp_path / "small.png", 6, 5)
     code, out, _ = call("small.png", "--cin", 1, "--dtype", "int8", "--loadable", "--px", 2)
