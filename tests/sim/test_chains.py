@@ -73,6 +73,29 @@ def test_sizes_at_run_time(generate, model_cache):
         assert model.read(registers["status"]) == 0b11
 
 
+def test_a_size_that_is_written_too_early_spoils_one_frame(generate, model_cache):
+    """With output stalled, a third frame waits in the first engine when the size is written."""
+    design = generate(**SEPARABLE | {"cin": 2, "cout": 2, "po": 2})
+    registers, rng = design.addresses, np.random.default_rng(2)
+    small, large = (design.output_beat_count(*size) for size in ((3, 3), (4, 5)))
+    frames = [design.random_frame(rng, 3, 3) for _ in range(3)]
+    after = design.random_frame(rng, 4, 5)
+    with CompiledModel(design.verilog, top="chain", weights=False, cache=model_cache) as model:
+        for size in (3, 3), (4, 5):
+            for name, value in zip(("height", "width"), size):
+                model.write(registers[name], value)
+            if size == (3, 3):
+                model.stream(*design.stream_beats(frames), expect=0, timeout=5000)
+        result = model.stream(expect=2 * small + large, timeout=5000)
+        for n, codes in enumerate(frames[:2]):
+            assert np.array_equal(design.output_codes(result.data[n * small:][:small], 3, 3),
+                                  design.expected_codes(codes))
+        errors = model.read(registers["status"]) >> 8
+        assert errors == 1 << design.manifest.errors.index("line_early")
+        result = model.stream(*design.input_beats(after), expect=large, timeout=5000)
+        assert np.array_equal(design.output_codes(result.data, 4, 5), design.expected_codes(after))
+
+
 @pytest.mark.parametrize("size", ((0, 1), (1, 0)), ids=("rows", "columns"))
 def test_a_size_without_output_is_refused(generate, model_cache, size):
     """Of two rows, a kernel of five leaves none of the four that they become."""
@@ -86,6 +109,8 @@ def test_a_size_without_output_is_refused(generate, model_cache, size):
 
 
 def test_testbench(generate, model_cache):
+    """The registers, too: the cycles of one frame are from the first engine to the second."""
     design = generate(**CASES["separable"])
-    result = run_testbench(design, stalls="both", size=(3, 4), cache=model_cache)
-    assert result["values"] == 3 * 6 * 8 * 6
+    for frames in (1, 3):
+        result = run_testbench(design, frames=frames, size=(3, 4), cache=model_cache)
+        assert result["values"] == frames * 6 * 8 * 6
