@@ -27,8 +27,8 @@ CASES = {
         "coordinates": "asymmetric", "pi": 2},
     "bilinear, corners": BILINEAR | {"coordinates": "align_corners", "s": (2, 3), "p": 0, "k": 2,
                                      "dtype": "int8", "activation": "leaky_relu:0.1"},
-    "bilinear, depthwise": BILINEAR | {"cin": 5, "cout": 5, "groups": 5, "po": 2},
-    "bilinear, zeros": BILINEAR | {"cin": 4, "cout": 2, "s": 3, "skip_zeros": True},
+    "bilinear, depthwise": BILINEAR | {"cin": 5, "cout": 5, "groups": 5, "po": 2,
+                                       "skip_zeros": True},
 }
 
 
