@@ -206,7 +206,8 @@ class Shape:
         self.block_outputs = 1 if self.parallel > 1 else -(-outputs // engine.po)
         self.input_beats = self.blocks * self.block_inputs
         window = self.rows.high - min(self.rows.low, 0) + 1
-        self.line_rows = min(max(window, self.rows.step) + 1, 2 * engine.max_height)
+        step = self.rows.step
+        self.line_rows = min(max(window, step) + max(1, step - 1), 2 * engine.max_height)
         self.flag_words = -(-self.block_inputs // FLAG_WORD)
         self.flag_bits = -(-self.block_inputs // self.flag_words)
         turns = -(-engine.po // engine.requantisers)

@@ -181,9 +181,12 @@ class Program:
 
     @property
     def line_rows(self):
-        """Rows that the line buffer holds: those that one output row needs, and one to fill."""
-        low, high = self.reach[0]
-        return min(max(high - min(low, 0) + 1, self.bank.step[0]) + 1, 2 * self.height)
+        """Rows that the line buffer holds: those that one output row needs, and one to fill.
+
+        The last output row waits for the end of the frame: up to `step - 1` rows that none needs.
+        """
+        (low, high), step = self.reach[0], self.bank.step[0]
+        return min(max(high - min(low, 0) + 1, step) + max(1, step - 1), 2 * self.height)
 
     @property
     def row_words(self):

@@ -83,6 +83,7 @@ PROGRAMS = {  # name: (layer, options), small, and unlike each other
     "strided": (convolution(3, 4, stride=2), {"folding": {"pi": 2, "po": 2}}),
     "far strides": (convolution(2, 2, (1, 2), ((0, 1), (0, 0)), stride=(3, 2)),
                     {"size": (8, 7)}),
+    "rows that none needs": (convolution(1, 1, (1, 2), 0, stride=(3, 1)), {"size": (9, 4)}),
     "skip strided": (convolution(5, 2, 5, 2, stride=(1, 3), dilation=(1, 2)),
                      {"folding": {"pi": 2, "po": 2}, "skip_zeros": True, "size": (5, 9)}),
     "bilinear": (resize(3), {"folding": {"po": 2}}),
