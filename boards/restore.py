@@ -35,7 +35,6 @@ def restore(board, folder):
         If a tool is missing or fails, or there is a cell whose meaning is not known.
     """
     if board.ecp5:
-        restored(folder, "routed.json", "restored.v", "top")
         cells = {model.name: model.read_text() for model in DEVICES[board.target].models}
     else:
         (folder / "restored.v").write_text(unpacked(
@@ -45,4 +44,6 @@ def restore(board, folder):
     cells |= {model.name: model.read_text() for model in MODELS.glob("*.v")}
     for name, text in cells.items():
         (folder / name).write_text(text)
+    if board.ecp5:  # registers, once placed, have other ports and another model
+        restored(folder, "routed.json", "restored.v", "top")
     return folder / "restored.v"

@@ -155,7 +155,8 @@ class _Axis:
         meets = [[met(p, k) for k in range(kernel)] for p in range(self.phases)]
         self.taps = [sorted(set().union(*found)) for found in meets]
         # shares[p][t, k]: how much of the input at tap t of phase p kernel index k multiplies
-        self.shares = [np.array([[one.get(d, 0) for one in found] for d in taps])
+        self.shares = [np.array([[one.get(d, 0) for one in found] for d in taps],
+                                np.int64).reshape(-1, kernel)
                        for found, taps in zip(meets, self.taps)]
         self.low = min(d for taps in self.taps for d in taps)
         self.high = max(d for taps in self.taps for d in taps)
