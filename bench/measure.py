@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from golden.timing import EngineParameters, simulate
+from golden.timing import simulate
 from hw.export import describe
 from sim.compiled import CompiledModel
+from sim.design import engine_parameters
 
 __all__ = ["Measurement", "frame_count", "measure", "predict"]
 
@@ -98,8 +99,6 @@ def measure(design, frames, *, expected=None, progress=None):
 def predict(program, options, frames=4):
     """The `Measurement` of the engine of a program as `golden.timing` predicts it."""
     manifest = describe(program, options)
-    info = manifest.engines[0].model_dump()
-    engine = EngineParameters(**{name: info[name]
-                                 for name in EngineParameters.__dataclass_fields__})
+    engine = engine_parameters(manifest.engines[0])
     timing = simulate(manifest.layer, engine, [(options.height, options.width)] * frames)
     return Measurement.of(timing, frames, alike=True)

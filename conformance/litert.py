@@ -12,7 +12,7 @@ from flatbuffers import Builder
 from .cases import Case, OutOfScope, random_cases
 from .drawn import draw, draw_frames
 
-__all__ = ["collect"]
+__all__ = ["case_of", "collect"]
 
 # the runtime: its kernels, and the scheme of `golden.quantisation.requantise` that it follows
 RUNTIMES = {"LiteRT, XNNPACK": (OpResolverType.AUTO, "onnxruntime"),
@@ -46,7 +46,7 @@ def transpose_conv(rng, kernels, requant):
     options = schema.TransposeConvOptionsT()
     options.padding = getattr(schema.Padding, padding)
     options.strideH, options.strideW = spec["stride"]
-    return _case(spec, tensors, frames, kernels, "TRANSPOSE_CONV", options,
+    return case_of(spec, tensors, frames, kernels, "TRANSPOSE_CONV", options,
                  tensors["weight"].transpose(1, 2, 3, 0), output)
 
 
@@ -54,7 +54,7 @@ def conv_2d(rng, kernels, requant):
     spec, tensors = draw(rng, "conv2d", dtype="int8", requant=requant, grouped=False)
     frames, options = draw_frames(rng, spec), schema.Conv2DOptionsT()
     size = _convolution(rng, spec, tensors, frames, options)
-    return _case(spec, tensors, frames, kernels, "CONV_2D", options,
+    return case_of(spec, tensors, frames, kernels, "CONV_2D", options,
                  tensors["weight"].transpose(0, 2, 3, 1), size)
 
 
@@ -69,7 +69,7 @@ def depthwise_conv_2d(rng, kernels, requant):
     frames, options = draw_frames(rng, spec), schema.DepthwiseConv2DOptionsT()
     options.depthMultiplier = spec["out_channels"] // spec["groups"]
     size = _convolution(rng, spec, tensors, frames, options)
-    return _case(spec, tensors, frames, kernels, "DEPTHWISE_CONV_2D", options,
+    return case_of(spec, tensors, frames, kernels, "DEPTHWISE_CONV_2D", options,
                  tensors["weight"].transpose(1, 2, 3, 0), size, axis=3)
 
 
@@ -98,7 +98,7 @@ def _convolution(rng, spec, tensors, frames, options):
     return size
 
 
-def _case(spec, tensors, frames, kernels, operator, options, weight, size, *, axis=0):
+def case_of(spec, tensors, frames, kernels, operator, options, weight, size, *, axis=0):
     """The `Case` of a layer of one operator, with the codes that LiteRT gives.
 
     `weight` has the axes of the operator, `axis` the output channels; `size` is that of the output.

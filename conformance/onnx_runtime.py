@@ -6,14 +6,12 @@ ConvTranspose is computed in float32.
 """
 
 import numpy as np
-import onnx
-import onnxruntime
-from onnx import helper
 
 from golden.resize import denominator
 
 from .cases import Case, random_cases
 from .drawn import FRAMES, draw, draw_frames
+from .onnx_graph import run_graph
 
 __all__ = ["collect"]
 
@@ -191,29 +189,8 @@ def _run(spec, tensors, frames, nodes, constants):
     scale, zero_point = tensors["input_scale"], spec["input_zero_point"]
     constants = {**constants, "sx": scale, "zx": np.array(zero_point, spec["dtype"])}
     nodes = [("i = QuantizeLinear(x, sx, zx)", {}), ("d = DequantizeLinear(i, sx, zx)", {}), *nodes]
-    made = []
-    for text, attributes in nodes:
-        output, call = text.split(" = ")
-        operator, inputs = call.rstrip(")").split("(")
-        made.append(helper.make_node(operator, [name.strip() for name in inputs.split(",")],
-                                     [output], **attributes))
-    element = helper.np_dtype_to_tensor_dtype(np.dtype(spec["dtype"]))
-    used = {name for node in made for name in node.input}
-    graph = helper.make_graph(
-        made, "graph",
-        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, frames.shape)],
-        [helper.make_tensor_value_info(made[-1].output[0], element, None)],
-        [onnx.numpy_helper.from_array(np.asarray(value), name)
-         for name, value in constants.items() if name in used])
-    model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    # Without it, products of uint8 and int8 saturate to int16 on x86-64 processors without VNNI.
-    options.add_session_config_entry("session.x64quantprecision", "1")
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options,
-                                           providers=["CPUExecutionProvider"])
     values = (frames - zero_point).astype(np.float32) * scale
-    return session.run(None, {"x": values})[0].astype(np.int64)
+    return run_graph(nodes, values, constants, spec["dtype"])
 
 
 KINDS = {"ConvTranspose": (conv_transpose, 140), "Conv": (conv, 60),

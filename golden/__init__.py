@@ -10,7 +10,7 @@ TensorFlow Lite in ``tests/golden`` and ``conformance``.
 ``resize``
     Nearest and bilinear enlargement on exact integers, alone or before a convolution.
 ``quantisation``
-    From accumulators to 8-bit codes, and the activation tables.
+    From accumulators to codes, and the activation tables.
 ``model``
     One quantised layer from codes to codes.
 """

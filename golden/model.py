@@ -70,7 +70,7 @@ from golden.quantisation import (
 )
 from golden.resize import denominator, divide, resize2d, resize_conv2d
 
-__all__ = ["accumulate", "forward", "stages_of"]
+__all__ = ["ACCUMULATOR_BITS", "accumulate", "forward", "stages_of"]
 
 
 _OPS = ("conv_transpose2d", "conv2d", "sub_pixel_conv2d", "resize2d", "resize_conv2d")

@@ -171,7 +171,6 @@ class _Axis:
         return [t for t, d in enumerate(taps)
                 if self.clamps or (first + lanes + d > 0 and first + d < length)]
 
-
     def pixels(self, first, phase, tap, lanes, length):
         """Slice of the input that a tap meets from position `first` on."""
         begin = first * self.step + self.taps[phase][tap]

@@ -5,7 +5,9 @@ from functools import cached_property, reduce
 
 import numpy as np
 
-__all__ = ["Chain", "ChainProgram", "stage_tensors"]
+from .layers import smallest_length
+
+__all__ = ["Chain", "ChainProgram"]
 
 
 @dataclass(frozen=True)
@@ -88,12 +90,4 @@ class ChainProgram:
 
     def smallest(self, axis):
         """Smallest input length that leaves an output."""
-        largest = (self.height, self.width)[axis]
-        return next(n for n in range(1, largest + 1) if self.layer.output_length(axis, n) > 0)
-
-
-def stage_tensors(tensors, number):
-    """The tensors of one stage, as its `Program` names them."""
-    prefix = f"{number}."
-    return {name.removeprefix(prefix): value for name, value in tensors.items()
-            if name.startswith(prefix)}
+        return smallest_length(self.layer, axis)

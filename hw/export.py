@@ -13,8 +13,10 @@ import numpy as np
 from amaranth.back import verilog
 from amaranth.hdl import signed
 
+from golden.model import stages_of
+
 from . import __version__
-from .chain import ChainProgram, stage_tensors
+from .chain import ChainProgram
 from .engine.engine import result_latency
 from .engine.loader import beat_count, weight_beat_bits
 from .engine.registers import REGISTERS, STATUS_ERRORS
@@ -74,11 +76,9 @@ def restore_program(manifest, tensors):
     """The `Program`, or `ChainProgram`, of a manifest and its tensors."""
     options = Options(**manifest.options)
     names = {f.name for f in dataclasses.fields(Quantisation)}
-    specs = manifest.layer.get("stages")
-    parts = [stage_tensors(tensors, n) for n in range(len(specs))] if specs else [tensors]
     return _chained(options, [
         _program(stage, Quantisation(**{k: v for k, v in spec.items() if k in names}), part)
-        for stage, spec, part in zip(options.stages(), specs or [manifest.layer], parts)])
+        for stage, (spec, part) in zip(options.stages(), stages_of(manifest.layer, tensors))])
 
 
 def _chained(options, programs):

@@ -7,10 +7,11 @@ Field names and meaning follow `torch.nn`; each of `kernel_size`, `stride`, `out
 
 import math
 from dataclasses import dataclass, fields
+from itertools import count
 from typing import ClassVar
 
 __all__ = ["ConvTranspose2d", "Conv2d", "SubPixelConv2d", "Resize2d", "ResizeConv2d", "Layer",
-           "MODES", "COORDINATES"]
+           "MODES", "COORDINATES", "smallest_length"]
 
 MAX_KERNEL = 64
 MAX_STRIDE = 32
@@ -306,6 +307,11 @@ class ResizeConv2d(Enlarging, FilterLayer):
 
     def output_length(self, axis, length):
         return self.filtered_length(axis, self._enlarged(axis, length))
+
+
+def smallest_length(layer, axis):
+    """Smallest input length along `axis` of which a layer, or a chain, leaves an output."""
+    return next(n for n in count(1) if layer.output_length(axis, n) > 0)
 
 
 def as_lists(value):

@@ -17,10 +17,12 @@ from functools import cached_property
 
 import numpy as np
 
+from golden.model import ACCUMULATOR_BITS
 from golden.quantisation import requantise
 from golden.resize import divide
 
 from .folding import IDLE, ChannelLayout, Folding
+from .layers import smallest_length
 from .phase_bank import lower
 from .primitives.memory import BankedMemory
 from .primitives.multiplier import LutMultiplier, MultiplierPair
@@ -31,8 +33,6 @@ from .schedule import Schedule
 __all__ = ["Program"]
 
 FLAG_WORD = 16  # steps that the look-ahead judges in one cycle
-ACCUMULATOR_BITS = 48
-
 
 def bits_for(low, high):
     """Width of a signed number that holds low..high."""
@@ -169,8 +169,7 @@ class Program:
 
     def smallest(self, axis):
         """Smallest input length that leaves an output."""
-        largest = (self.height, self.width)[axis]
-        return next(n for n in range(1, largest + 1) if self.layer.output_length(axis, n) > 0)
+        return smallest_length(self.layer, axis)
 
     @cached_property
     def reach(self):

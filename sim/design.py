@@ -15,7 +15,7 @@ from hw.export import generate, restore_program
 from hw.manifest import Manifest
 from hw.options import Options
 
-__all__ = ["Design"]
+__all__ = ["Design", "engine_parameters"]
 
 
 class Design:
@@ -74,9 +74,7 @@ class Design:
 
     @cached_property
     def _engines(self):
-        names = EngineParameters.__dataclass_fields__
-        return [EngineParameters(**{name: getattr(info, name) for name in names})
-                for info in self.manifest.engines]
+        return [engine_parameters(info) for info in self.manifest.engines]
 
     def output_size(self, height, width):
         """(height, width) of the output of a frame."""
@@ -180,6 +178,12 @@ class Design:
     @cached_property
     def _program(self):
         return restore_program(self.manifest, self.tensors)
+
+
+def engine_parameters(info):
+    """What of a manifest's `EngineInfo` the timing depends on, as `golden.timing` wants it."""
+    return EngineParameters(**{name: getattr(info, name)
+                               for name in EngineParameters.__dataclass_fields__})
 
 
 def _lanes(codes, bits):

@@ -1,6 +1,6 @@
 """Walks the groups of results of each output row, and finds their taps and addresses."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -256,7 +256,7 @@ class GroupWalker(wiring.Component):
                 (counts.q, "phase"), (kind, "kind"), (line.row_kind, "row_kind"),
                 (line.row_cut, "row_cut")))
         present = later(counts.pixels_left > counts.q, 2, "present") if px > 1 else 1
-        size = later(taps.size(m, counts.q, name="size"), 2, "size")
+        size = taps.size(m, counts.q, name="size")
         # second cycle
         inside = later(taps.inside(m, phase, after, name="inside"), 1, "inside")
         # third cycle
@@ -266,8 +266,6 @@ class GroupWalker(wiring.Component):
         m.d.comb += [first.eq(chosen), count.eq(Mux(present, chosen_count, 0))]
         m.d.comb += group.column_tap.eq(later(first, 2, "first"))
         count = later(count, 1, "count")
-        if self._program.bank.clamps:
-            cut = row_cut = Const(0)    # no word is left out
         # fourth cycle
         m.d.comb += group.column_taps.eq(later(count, 1, "count"))
         rows = later(line.row_taps, 3, "rows")
@@ -279,7 +277,7 @@ class GroupWalker(wiring.Component):
                                     empty | (rows == 1)), 1, "last")),
         ]
         for name, words in self._pointers.items():
-            self._find_words(m, name, words, group, place, cut, kind, row_cut, count)
+            self._find_words(m, name, words, group, place, taps.left_out(cut), kind, row_cut, count)
         if px > 1:
             m.d.comb += [group.left.eq(later(place.left, 4, "left")),
                          group.right.eq(later(self._right(m, place), 3, "right"))]

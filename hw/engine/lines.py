@@ -1,6 +1,6 @@
 """Walks the output rows of each frame, and waits until the input rows that they need are there."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -127,7 +127,7 @@ class LineWalker(wiring.Component):
         end, last, phase = (later(value, 1, name) for value, name in (
             (frame.end, "end"), (here.last, "last"), (here.p, "phase")))
         height = later(frame.last_row + 1, 1, "height")
-        size = later(taps.size(m, here.p, name="size"), 2, "size")
+        size = taps.size(m, here.p, name="size")
         # second cycle
         needed = Signal.like(line.need)
         m.d.comb += needed.eq(end - Mux((lacking < 0) | last, 0, lacking))
@@ -144,7 +144,6 @@ class LineWalker(wiring.Component):
         # third cycle: `kept` rows are those that the lines so far have left in the buffer
         kept = Signal.like(keeps)
         row_tap, row_taps = Signal.like(line.row_tap), Signal.like(line.row_taps)
-        row_cut = Const(0) if program.bank.clamps else cut_2
         first = later(here.first, 2, "first")
         hands_back = later(here.last_phase | here.last, 2, "hands_back")
         before = Mux(first, height, kept)
@@ -155,7 +154,7 @@ class LineWalker(wiring.Component):
         m.d.comb += [
             line.need.eq(later(needed, 2, "need")), line.row_tap.eq(later(row_tap, 1, "row_tap")),
             line.row_taps.eq(later(row_taps, 1, "row_taps")),
-            line.row_cut.eq(later(row_cut, 1, "cut")),
+            line.row_cut.eq(later(taps.left_out(cut_2), 1, "cut")),
             line.release.rows.eq(later(Mux(hands_back, before - keeps, 0), 1, "rows")),
             line.release.frame.eq(later(last, 2, "last")),
             line.row_kind.eq(later(taps.kind(m, here.p, name="kind"), 3, "kind")),

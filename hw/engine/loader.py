@@ -8,6 +8,7 @@ from .layouts import Layouts, up_to
 
 __all__ = ["Loader", "WeightBeat", "weight_beat_bits", "weight_beats"]
 
+
 def weight_beat_bits(program):
     """Width of a beat of the weight stream: one weight word, in whole bytes."""
     return -(-program.weight_word_bits // 8) * 8

@@ -1,6 +1,6 @@
 """AXI4-Lite registers: identity, frame size, status with sticky error bits, counters."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -140,6 +140,10 @@ class Registers(wiring.Component):
         outside = Signal(2)
         refused = Signal()
         turns = Signal(up_to(max(program.phases) - 1))
+        strided = [n for n in range(2) if program.bank.step[n] > 1]
+        # of the input, before an output of a convolution with a stride
+        left = Signal(range(-max(program.bank.step), 1 + max(
+            (program.layer.filtered_length(n, most[n]) for n in strided), default=0)))
         clear = Signal(len(STATUS_ERRORS))
         number = word[:max(map(len, sizes)) + 1]    # a bit more, so that no comparison is constant
         total = Signal(max(map(len, outputs)))
@@ -180,16 +184,23 @@ class Registers(wiring.Component):
                                                   for n in (1, 0)))),
                              bus.bvalid.eq(refused)]
                 m.next = "SCALE"
+                for n in strided:
+                    with m.If(axis == n):
+                        m.d.sync += [left.eq(number + program.layer.filtered_length(n, 0) - 1),
+                                     total.eq(0)]
+                        m.next = "DIVIDE"
                 with m.If(refused):
                     m.next = "IDLE"
             with m.State("SCALE"):
                 m.d.sync += [total.eq(total + number), turns.eq(turns - 1)]
                 with m.If(turns == 0):
                     m.next = "TAKE"
-                for n in range(2):
-                    if program.bank.step[n] > 1:
-                        with m.If(axis == n):
-                            self._count_strides(m, n, number, total)
+            if strided:     # an output for each time that the stride fits into what is left
+                step = Mux(axis, *reversed(program.bank.step))
+                with m.State("DIVIDE"):
+                    m.d.sync += [left.eq(left - step), total.eq(total + 1)]
+                    with m.If(left < step):
+                        m.next = "TAKE"
             with m.State("TAKE"):
                 for n in range(2):
                     with m.If(axis == n):
@@ -198,20 +209,6 @@ class Registers(wiring.Component):
                 m.d.sync += bus.bvalid.eq(1)
                 m.next = "IDLE"
         return sizes, outputs, clear, refused
-
-    def _count_strides(self, m, axis, number, total):
-        """Output length of a convolution with a stride: how often it fits into what is left."""
-        layer, step = self._first.layer, self._first.bank.step[axis]
-        left = Signal(signed(len(number) + 1 + layer.filtered_length(axis, 0).bit_length()),
-                      name=f"left_{axis}")
-        begun = Signal(name=f"begun_{axis}")
-        m.d.sync += [begun.eq(1), left.eq(left - step), total.eq(total + 1)]
-        with m.If(~begun):
-            m.d.sync += [left.eq(number + layer.filtered_length(axis, 0) - 1), total.eq(0)]
-        m.next = "SCALE"
-        with m.If(begun & (left < step)):
-            m.d.sync += begun.eq(0)
-            m.next = "TAKE"
 
     def _reads(self, m, values):
         """Answer reads: a first cycle chooses one of each four registers, a second one of those."""

@@ -2,6 +2,7 @@
 
 from amaranth.hdl import Const, Mux
 
+from .delay import delay
 from .lookup import clamp, lookup, table
 
 __all__ = ["TapTables"]
@@ -54,10 +55,14 @@ class TapTables:
         return lookup(m, phase, [self.sizes.index(len(taps)) for taps in self._phases], name=name)
 
     def size(self, m, phase, *, name):
-        """Number of taps of a phase, where `choose` wants to know it."""
+        """Number of taps of a phase, two cycles later, where `choose` wants to know it."""
         if not self._clamps:
             return Const(0)
-        return lookup(m, phase, list(map(len, self._phases)), name=name)
+        return delay(m, lookup(m, phase, list(map(len, self._phases)), name=name), 2, name=name)
+
+    def left_out(self, cut):
+        """How many taps are not walked, of the `cut` that lie before the beginning."""
+        return Const(0) if self._clamps else cut
 
     def choose(self, start, cut, inside, size):
         """(first, count) of the taps that count, of a phase with that `start`, `cut` and so on."""

@@ -9,72 +9,18 @@ from golden.quantisation import requantise, tflite_multiplier
 HEIGHT, WIDTH = 9, 10
 
 
-def quantised(schema, scale, zero_point=0, axis=0):
-    """Parameters of a quantised tensor."""
-    scale = np.atleast_1d(np.float32(scale))
-    return schema.QuantizationParametersT(
-        scale=scale.tolist(), zeroPoint=[int(zero_point)] * len(scale), quantizedDimension=axis)
-
-
-def make_model(schema, spec, tensors, output_shape):
-    """A flat buffer of a graph with one TRANSPOSE_CONV or CONV_2D of int8."""
-    import flatbuffers
-
+def reference_codes(spec, tensors, x, size):
+    """Codes (C, H, W) of the reference kernels, of output `size`."""
+    litert = pytest.importorskip("conformance.litert")
     transposed = spec["op"] == "conv_transpose2d"
-    weight = tensors["weight"].transpose((1, 2, 3, 0) if transposed else (0, 2, 3, 1))
-    bias_scale = np.float32(tensors["input_scale"]) * tensors["weight_scale"]
-    contents = {     # name: (type, shape, array or None, quantisation)
-        "shape": (np.int32, (4,), np.array(output_shape), None),
-        "weight": (np.int8, weight.shape, weight, quantised(schema, tensors["weight_scale"])),
-        "x": (np.int8, (1, HEIGHT, WIDTH, spec["in_channels"]), None,
-              quantised(schema, tensors["input_scale"], spec["input_zero_point"])),
-        "bias": (np.int32, tensors["bias"].shape, tensors["bias"], quantised(schema, bias_scale)),
-        "y": (np.int8, output_shape, None,
-              quantised(schema, tensors["output_scale"], spec["output_zero_point"]))}
-    types = {np.int8: schema.TensorType.INT8, np.int32: schema.TensorType.INT32}
-    buffers, made = [schema.BufferT()], []
-    for name, (kind, shape, array, quantisation) in contents.items():
-        if array is not None:
-            buffers.append(schema.BufferT(data=np.frombuffer(
-                np.ascontiguousarray(array, kind).tobytes(), np.uint8)))
-        made.append(schema.TensorT(
-            name=name, shape=list(map(int, shape)), type=types[kind], quantization=quantisation,
-            buffer=len(buffers) - 1 if array is not None else 0))
-    places = {name: n for n, name in enumerate(contents)}
-    stride = spec.get("stride", [1, 1])
-    if transposed:
-        code, version, inputs = schema.BuiltinOperator.TRANSPOSE_CONV, 3, "shape weight x bias"
-        options = schema.TransposeConvOptionsT(padding=schema.Padding.VALID, strideH=stride[0],
-                                               strideW=stride[1])
-        kind = schema.BuiltinOptions.TransposeConvOptions
-    else:
-        code, version, inputs = schema.BuiltinOperator.CONV_2D, 3, "x weight bias"
-        options = schema.Conv2DOptionsT(padding=schema.Padding.VALID, strideH=1, strideW=1)
-        kind = schema.BuiltinOptions.Conv2DOptions
-    operator = schema.OperatorT(inputs=[places[name] for name in inputs.split()],
-                                outputs=[places["y"]], builtinOptionsType=kind,
-                                builtinOptions=options)
-    graph = schema.SubGraphT(tensors=made, inputs=[places["x"]], outputs=[places["y"]],
-                             operators=[operator])
-    model = schema.ModelT(version=3, subgraphs=[graph], buffers=buffers, operatorCodes=[
-        schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=code, version=version)])
-    builder = flatbuffers.Builder()
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
-
-
-def run_reference(content, x):
-    """Codes (C, H, W) of the reference kernels."""
-    runtime = pytest.importorskip("ai_edge_litert.interpreter")
-    interpreter = runtime.Interpreter(
-        model_content=content, num_threads=1,
-        experimental_op_resolver_type=runtime.OpResolverType.BUILTIN_REF)
-    interpreter.allocate_tensors()
-    place, = (entry["index"] for entry in interpreter.get_input_details())
-    interpreter.set_tensor(place, x.transpose(1, 2, 0)[None].astype(np.int8))
-    interpreter.invoke()
-    output, = (entry["index"] for entry in interpreter.get_output_details())
-    return interpreter.get_tensor(output)[0].transpose(2, 0, 1).astype(np.int64)
+    options = litert.schema.TransposeConvOptionsT() if transposed else (
+        litert.schema.Conv2DOptionsT())
+    options.padding = litert.schema.Padding.VALID
+    options.strideH, options.strideW = spec.get("stride", [1, 1])
+    return litert.case_of(
+        spec, tensors, x[None], litert.OpResolverType.BUILTIN_REF,
+        "TRANSPOSE_CONV" if transposed else "CONV_2D", options,
+        tensors["weight"].transpose((1, 2, 3, 0) if transposed else (0, 2, 3, 1)), size).codes[0]
 
 
 def random_layer(op, seed, binary):
@@ -101,11 +47,9 @@ def random_layer(op, seed, binary):
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("op", ("conv_transpose2d", "conv2d"))
 def test_layer_equals_the_reference_kernels(op, seed, binary):
-    schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
     spec, tensors, x = random_layer(op, seed, binary)
     result = forward(spec, tensors, x)
-    shape = (1, *result.shape[1:], result.shape[0])
-    expected = run_reference(make_model(schema, spec, tensors, shape), x)
+    expected = reference_codes(spec, tensors, x, result.shape[1:])
     np.testing.assert_array_equal(result, expected)
     other = forward(spec | {"requant": "onnxruntime"}, tensors, x)
     assert np.mean(result != other) > 0.01 or not binary, "ties go another way"
