@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from sim.floorplan import place_multipliers
 from sim.synthesis import out_of_context, synthesise, tool, used
 
 __all__ = ["DEVICES", "Device", "Routed", "packed", "route"]
@@ -52,8 +53,8 @@ RESOURCES = ("multipliers", "block_rams", "luts", "registers")
 
 DEVICES = {
     "25F-6": _ecp5(25, 6, "--tmg-ripup"), "25F-8": _ecp5(25, 8, "--tmg-ripup"),
-    "45F-6": _ecp5(45, 6, "--tmg-ripup", patience=1800),
-    # the default router takes half an hour and more on a full one
+    # the default router takes half an hour and more on full ones
+    "45F-6": _ecp5(45, 6, "--router", "router2", patience=1800),
     "85F-6": _ecp5(85, 6, "--router", "router2", patience=1800),
     "UP5K": _ice40("UP5K", "u", "sg48"), "HX8K": _ice40("HX8K", "hx", "ct256"),
 }
@@ -106,6 +107,8 @@ def route(device, folder, verilog, top, *, aim, seeds, tell=lambda text: None):
     """
     tell("synthesis")
     synthesise(folder, verilog, top, device.target, *device.synthesis)
+    if device.target == "ecp5":
+        place_multipliers(Path(folder) / "netlist.json", device.name)
     found = {}
     for seed in seeds:
         if len(found) == ENOUGH:

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 
 from hw.manifest import DeviceFigures
+from sim.floorplan import place_multipliers
 from sim.synthesis import ABC9, tool, used
 
 __all__ = ["Routed", "implement"]
@@ -70,6 +71,8 @@ def implement(board, top, folder, *, seed, tell):
         if program in STEPS:
             tell(STEPS[program])
             _run(board, folder, program, arguments)
+        if program == "yosys" and board.ecp5:
+            place_multipliers(folder / "top.json", board.device)
     report = json.loads((folder / "report.json").read_text())
     suffix = "bit" if board.ecp5 else "bin"
     resources = DeviceFigures(**used(report, board.target, DeviceFigures.model_fields))

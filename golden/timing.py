@@ -25,7 +25,7 @@ OFFSET = 2              # a step of a word is issued -> its addresses
 FREE = 5                # last step of a row is done -> the first beat of another in its place
 NEXT_FRAME = 2          # last step of a frame is done -> the first beat of the next but one
 MEMORY, MULTIPLIER, PAIR, WIDE_MULTIPLIER = 2, 4, 7, 7
-WEIGHTS = 1 + MEMORY    # addresses of a step -> its weights and its part of the lines
+SPREAD_MEMORY = 1 + MEMORY      # line buffer, weights, parameters
 OPERANDS = 1            # out of the memories -> at the multipliers
 SERIAL, DIGIT = 2, 2    # a product made in digits of so many bits -> their number and this
 ACCUMULATE = 2          # into the accumulator, and out of it
@@ -216,9 +216,9 @@ class Shape:
         addresses = ADDRESSES_OF_PIXELS if engine.px > 1 else ADDRESSES
         self.flags = addresses + MEMORY + FLAGS
         self.addresses = OFFSET if engine.skip_zeros or engine.pruned else addresses
-        self.latency = (self.addresses + WEIGHTS + OPERANDS
+        self.latency = (self.addresses + SPREAD_MEMORY + OPERANDS
                         + (PAIR if engine.pack else MULTIPLIER)
-                        + (engine.pi - 1).bit_length() + ACCUMULATE + MEMORY
+                        + (engine.pi - 1).bit_length() + ACCUMULATE + SPREAD_MEMORY
                         + _rounding(spec, engine) + table
                         + (turns - 1) * engine.turn_interval)
         gathering = 2 * self.columns.phases if engine.px > 1 else 0

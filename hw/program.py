@@ -230,24 +230,24 @@ class Program:
 
     @cached_property
     def weight_array(self):
-        """Array (steps, po, pi) of weights in program order."""
+        """Array (steps, pi, po) of weights in program order."""
         layout = self.layout
         parts = [self._fold(f) for row in self.bank.filters for f in row]
-        return np.concatenate([p.reshape(-1, layout.folding.po, layout.folding.pi) for p in parts])
+        return np.concatenate([p.reshape(-1, layout.folding.pi, layout.folding.po) for p in parts])
 
     def _fold(self, filters):
-        """(out, in/groups, ty, tx) -> (output beat, ty, tx, input word, po, pi)."""
+        """(out, in/groups, ty, tx) -> (output beat, ty, tx, input word, pi, po)."""
         layout, pi = self.layout, self.folding.pi
         padded = np.zeros((layout.out_channels + 1, layout.block_inputs * pi, *filters.shape[2:]),
                           dtype=np.int64)
         padded[:-1, :filters.shape[1]] = filters
         words = padded[layout.output_channels]  # an idle lane (-1) takes the zero row at the end
         words = words.reshape(*words.shape[:2], layout.block_inputs, pi, *filters.shape[2:])
-        return words.transpose(0, 4, 5, 2, 1, 3)
+        return words.transpose(0, 4, 5, 2, 3, 1)
 
     @cached_property
     def weight_words(self):
-        """Weight memory as a list of ints: lane-major, lowest lane and input lowest."""
+        """Weight memory as a list of ints: weights of an input side by side, as its multipliers."""
         return pack(self.weight_array.reshape(self.steps, -1), self.weight_bits)
 
     @property

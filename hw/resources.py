@@ -19,10 +19,9 @@ from .engine.layouts import Layouts
 from .engine.look_ahead import LookAhead
 from .engine.pipeline_queue import PipelineQueue
 from .engine.rounding import FRACTION, Rounding
-from .engine.stores import WeightMemory
 from .manifest import DeviceFigures
 from .primitives.devices import number
-from .primitives.memory import BankedMemory, BlockMemory
+from .primitives.memory import BankedMemory, BlockMemory, SpreadMemory
 from .primitives.multiplier import Multiplier, MultiplierPair, WideMultiplier
 from .primitives.serial import SerialMultipliers
 
@@ -33,6 +32,7 @@ COEFFICIENTS = Path(__file__).with_name("luts.json")
 # those that are not a `BlockMemory`: with a read port that has an enable, and with one that has
 # no register
 QUEUES, PLACES = ("line queue", "group queue", "look-ahead queue"), ("output places",)
+SPREAD = ("line buffer", "weights", "parameters")   # each a `SpreadMemory`
 
 
 def memories(program):
@@ -112,13 +112,15 @@ def _multipliers(program, device):
 
 
 def _block_rams(program, device):
-    depth = program.weight_depth
-    found = 0 if program.spram else sum(BlockMemory.blocks(device, width, depth)
-                                        for width in WeightMemory.parts(program, device))
+    found = 0
     for name, (count, width, depth) in memories(program).items():
         if name in QUEUES:
             found += count * number(device, "queue_blocks", lambda width, depth: 0)(width, depth)
-        elif name not in (*PLACES, "weights"):
+        elif name == "weights" and program.spram:
+            continue
+        elif name in SPREAD:
+            found += count * SpreadMemory.blocks(device, width, depth)
+        elif name not in PLACES:
             found += count * BlockMemory.blocks(device, width, depth)
     return found
 

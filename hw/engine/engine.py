@@ -7,7 +7,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..primitives.memory import BlockMemory
+from ..primitives.memory import BlockMemory, SpreadMemory
 from .delay import delay
 from .ingest import ERRORS, Beat, Geometry, Ingest
 from .layouts import Layouts, bank_of
@@ -19,14 +19,14 @@ from .registers import AxiLite, Registers
 from .requantiser import Requantiser
 from .sequencer import Sequencer
 from .skid import SkidBuffer
-from .stores import Stores, WeightMemory
+from .stores import Stores
 
 __all__ = ["DataPath", "Engine", "result_latency", "queue_depth"]
 
 
 def data_latency(program):
     """Cycles from the addresses of the last step of a group to its codes."""
-    return WeightMemory.LATENCY + MacArray.latency(program) + Requantiser.latency(program)
+    return SpreadMemory.LATENCY + MacArray.latency(program) + Requantiser.latency(program)
 
 
 def result_latency(program):
@@ -83,7 +83,7 @@ class DataPath(wiring.Component):
         m.submodules.skid = skid = SkidBuffer(self.i.payload.shape())
         m.submodules.ingest = ingest = Ingest(program)
         m.submodules.lines = lines = LineBuffer(
-            address=layouts.line_address, px=px, bits=program.line_word_bits,
+            SpreadMemory, address=layouts.line_address, px=px, bits=program.line_word_bits,
             depth=program.row_words * program.line_rows)
         m.submodules.sequencer = sequencer = Sequencer(program, credits=depth)
         m.submodules.stores = stores = Stores(program)
@@ -98,22 +98,20 @@ class DataPath(wiring.Component):
         connect(m, flipped(self.i_weights), stores.i)
         if program.skip_zeros:
             m.submodules.flags = flags = LineBuffer(
-                address=layouts.flag_line_address, px=px, bits=program.flag_bits,
+                BlockMemory, address=layouts.flag_line_address, px=px, bits=program.flag_bits,
                 depth=layouts.flag_row_words * program.line_rows)
             connect(m, ingest.flag, flags.write)
             m.d.comb += [flags.read.eq(sequencer.flag_read), sequencer.flag_data.eq(flags.data)]
 
         step, slack = sequencer.o, MacArray.slack(program, platform)
-        # the lines are nearer than the weights
-        wait = slack + WeightMemory.LATENCY - BlockMemory.LATENCY
         m.d.comb += [
             ingest.geometry.eq(self.geometry), sequencer.written.eq(ingest.written),
             ingest.release.eq(sequencer.release), ingest.release_en.eq(sequencer.release_en),
             sequencer.departure.eq(output.departure),
-            lines.read.eq(delay(m, step.lines, wait, name="lines_read")),
+            lines.read.eq(delay(m, step.lines, slack, name="lines_read")),
             stores.weight_read.eq(delay(m, step.weight, slack, name="weight_read")),
-            mac_array.i.eq(delay(m, step.mac, WeightMemory.LATENCY, name="step")),
-            mac_array.i_valid.eq(delay(m, sequencer.o_valid, WeightMemory.LATENCY,
+            mac_array.i.eq(delay(m, step.mac, SpreadMemory.LATENCY, name="step")),
+            mac_array.i_valid.eq(delay(m, sequencer.o_valid, SpreadMemory.LATENCY,
                                        name="step_valid")),
             mac_array.lines.eq(lines.data), mac_array.weights.eq(stores.weight_data),
             requantiser.sums.eq(mac_array.sums), requantiser.i_valid.eq(mac_array.o_valid),

@@ -247,14 +247,14 @@ class Ingest(wiring.Component):
         dtype = program.quantisation.dtype
         low, high = dtype_range(dtype)
         shape = Shape.cast(range(low, high + 1))
-        values = []
+        zero, values = delay(m, store_zero, 1, name="zero"), []
         for lane in range(layout.input_lanes):
             code = Signal(shape, name=f"code_{lane}")
             value = Signal(signed(program.activation_bits), name=f"value_{lane}")
             m.d.comb += [code.eq(self.i.payload.data.word_select(lane, lane_bits(dtype))),
                          value.eq(code - program.quantisation.input_zero_point)]
-            values.append(delay(m, Mux(store_zero, 0, value)[:program.activation_bits], 1,
-                                name=f"value_{lane}"))
+            later = delay(m, value, 1, name=f"value_{lane}")
+            values.append(Mux(zero, 0, later)[:program.activation_bits])
         stored, pixel_stored, row_stored = (delay(m, store & end, 1, name=name) for end, name in (
             (1, "stored"), (ends.pixel, "pixel_stored"), (ends.line, "row_stored")))
         m.submodules.cursor = cursor = Cursor(words=layout.input_beats, rows=program.line_rows,

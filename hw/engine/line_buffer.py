@@ -4,8 +4,6 @@ from amaranth.hdl import Module, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..primitives.memory import BlockMemory
-
 __all__ = ["LineBuffer", "write_port"]
 
 
@@ -18,10 +16,12 @@ def write_port(address, px, bits):
 class LineBuffer(wiring.Component):
     """`px` memories that share the columns of each row, so that `px` neighbours are read at once.
 
-    Column `x` is in memory `x mod px`. Reads take `BlockMemory.LATENCY` cycles.
+    Column `x` is in memory `x mod px`. Reads take `kind.LATENCY` cycles.
 
     Parameters
     ----------
+    kind : type
+        `BlockMemory` or `SpreadMemory`.
     address : Shape
     px, bits, depth : int
         Memories; bits and number of words of each.
@@ -36,8 +36,8 @@ class LineBuffer(wiring.Component):
         A word from each memory.
     """
 
-    def __init__(self, *, address, px, bits, depth):
-        self._depth = depth
+    def __init__(self, kind, *, address, px, bits, depth):
+        self._kind, self._depth = kind, depth
         super().__init__({"write": In(write_port(address, px, bits)),
                           "read": In(data.ArrayLayout(address, px)),
                           "data": Out(data.ArrayLayout(unsigned(bits), px))})
@@ -45,7 +45,7 @@ class LineBuffer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         for n in range(len(self.write.memory)):
-            memory = BlockMemory(width=len(self.write.data), depth=self._depth)
+            memory = self._kind(width=len(self.write.data), depth=self._depth)
             m.submodules[f"memory_{n}"] = memory
             m.d.comb += [
                 memory.w_en.eq(self.write.memory[n]), memory.w_addr.eq(self.write.address),

@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from ..primitives.devices import number
+from ..primitives.devices import near, number
 from ..primitives.multiplier import LutMultiplier, Multiplier, MultiplierPair
 from .delay import delay
 from .layouts import Layouts
@@ -95,11 +95,12 @@ class MacArray(wiring.Component):
         weights = delay(m, self.weights, self._operands(program, platform), name="weights")
         latency = self.latency(program)
         lanes = delay(m, self.i.lanes & self.i_valid.replicate(folding.px),
-                      latency - self.ACCUMULATE, name="lanes")
-        last = delay(m, self.i_valid & self.i.last, latency - 1, name="last")
+                      latency - self.ACCUMULATE - 1, name="lanes")
+        last = delay(m, self.i_valid & self.i.last, latency - 2, name="last")
         tag = delay(m, self.i.tag, latency - 1, name="tag")
-        m.d.sync += self.o_valid.eq(last)
-        with m.If(last):
+        now_last = delay(m, last, 1, name="now_last")
+        m.d.sync += self.o_valid.eq(now_last)
+        with m.If(now_last):
             m.d.sync += self.tag.eq(tag)
 
         multiply = self._multiply_pairs if program.pack else self._multiply
@@ -109,9 +110,9 @@ class MacArray(wiring.Component):
                 sum_ = self.sums[x * folding.po + o]
                 now = Signal(sum_.shape(), name=f"accumulator_{x}_{o}")
                 before = Signal(sum_.shape(), name=f"before_{x}_{o}")
-                with m.If(lanes[x]):
+                with m.If(near(m, platform, lanes[x], f"lane_{x}_{o}")):
                     m.d.sync += now.eq(now + total)
-                with m.If(last):
+                with m.If(near(m, platform, last, f"last_{x}_{o}")):
                     m.d.sync += [before.eq(now), sum_.eq(now - before)]
         return m
 
@@ -122,7 +123,7 @@ class MacArray(wiring.Component):
         return pixel.word_select(group * folding.pi + i, self._program.activation_bits)
 
     def _weight(self, weights, o, i):
-        return weights.word_select(o * self._program.folding.pi + i,
+        return weights.word_select(i * self._program.folding.po + o,
                                    self._program.weight_bits)
 
     def _multiply(self, m, platform, name, pixel, weights):

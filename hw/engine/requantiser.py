@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..primitives.memory import BlockMemory
+from ..primitives.memory import BlockMemory, SpreadMemory
 from .delay import delay
 from .layouts import Layouts, bank_of, up_to
 from .lookup import pick
@@ -30,9 +30,10 @@ class Requantiser(wiring.Component):
         until there are others.
     parameters_read, parameters_data
         Address of a parameter word, and the records of all `requantisers` units,
-        `BlockMemory.LATENCY` cycles later.
+        `SpreadMemory.LATENCY` cycles later.
     tables_read, tables_data
-        An address for the table of each unit of each pixel, and the code, likewise.
+        An address for the table of each unit of each pixel, and the code,
+        `BlockMemory.LATENCY` cycles later.
     codes
         Code of pixel x and output lane o at `[x * po + o]`, `latency(program)` cycles later.
     o_valid, tag
@@ -59,7 +60,7 @@ class Requantiser(wiring.Component):
     def turn_latency(program):
         """Cycles from a turn to its codes."""
         table = BlockMemory.LATENCY if program.quantisation.has_table else 0
-        return BlockMemory.LATENCY + Rounding.latency(program) + table
+        return SpreadMemory.LATENCY + Rounding.latency(program) + table
 
     @classmethod
     def latency(cls, program):
@@ -78,14 +79,14 @@ class Requantiser(wiring.Component):
         values = self._chosen(m, turn, units)
         table_set = self.parameters_read if program.table_per_channel else Cat(bank_of(tag))
         if len(table_set):
-            table_set = delay(m, table_set, BlockMemory.LATENCY + Rounding.latency(program),
+            table_set = delay(m, table_set, SpreadMemory.LATENCY + Rounding.latency(program),
                               name="table_set")
         for x in range(px):
             for u in range(units):
                 unit, record = x * units + u, self.parameters_data[u]
                 m.submodules[f"rounding_{unit}"] = rounding = Rounding(program)
                 m.d.comb += [
-                    rounding.start.eq(delay(m, begins, BlockMemory.LATENCY, name=f"start_{unit}")),
+                    rounding.start.eq(delay(m, begins, SpreadMemory.LATENCY, name=f"start_{unit}")),
                     rounding.accumulator.eq(values[unit]), rounding.bias.eq(record.bias),
                     rounding.multiplier.eq(record.multiplier), rounding.shift.eq(record.shift),
                     self.tables_read[unit].eq(Cat(rounding.code, table_set)),
@@ -137,5 +138,5 @@ class Requantiser(wiring.Component):
                 m.d.sync += some[-1].eq(pick(sums[n:n + (1 << near)], turn[:near]))
             value = Signal(sums[0].shape(), name=f"value_{unit}")
             m.d.sync += value.eq(pick(some, later[near:bits]))
-            values.append(value)
+            values.append(delay(m, value, SpreadMemory.LATENCY - 2, name=f"value_{unit}"))
         return values

@@ -1,8 +1,10 @@
 """A register stage for streams, with a registered `ready`."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+
+from ..primitives.devices import near
 
 __all__ = ["SkidBuffer"]
 
@@ -23,19 +25,29 @@ class SkidBuffer(wiring.Component):
         Streams.
     """
 
+    PART = 64   # bits that are near each other
+
     def __init__(self, shape):
         super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
 
     def elaborate(self, platform):
         m = Module()
-        spare = Signal.like(self.i.payload)
-        spare_valid = Signal()
-        m.d.comb += self.i.ready.eq(~spare_valid)
-        with m.If(~spare_valid):
-            m.d.sync += spare.eq(self.i.payload)
-        # one expression, or synthesis makes a reset of it, which is slow to reach
-        m.d.sync += spare_valid.eq((spare_valid | self.i.valid) & self.o.valid & ~self.o.ready)
-        with m.If(~self.o.valid | self.o.ready):
-            m.d.sync += [self.o.valid.eq(self.i.valid | spare_valid),
-                         self.o.payload.eq(Mux(spare_valid, spare, self.i.payload))]
+        source, target = Value.cast(self.i.payload), Value.cast(self.o.payload)
+        spare = Signal(source.shape())
+        spare_valid, moves, stays = Signal(), Signal(), Signal()
+        m.d.comb += [
+            self.i.ready.eq(~spare_valid), moves.eq(~self.o.valid | self.o.ready),
+            # one expression, or synthesis makes a reset of it, which is slow to reach
+            stays.eq((spare_valid | self.i.valid) & self.o.valid & ~self.o.ready),
+        ]
+        m.d.sync += spare_valid.eq(stays)
+        with m.If(moves):
+            m.d.sync += self.o.valid.eq(self.i.valid | spare_valid)
+        for n, first in enumerate(range(0, len(source), self.PART)):
+            part = slice(first, first + self.PART)
+            chosen = near(m, platform, stays, f"chosen_{n}")    # is `spare_valid`
+            with m.If(~chosen):
+                m.d.sync += spare[part].eq(source[part])
+            with m.If(moves):
+                m.d.sync += target[part].eq(Mux(chosen, spare[part], source[part]))
         return m

@@ -1,69 +1,14 @@
 """The constants of a layer: weights, requantisation parameters, activation tables."""
 
-from amaranth.hdl import Module, unsigned
+from amaranth.hdl import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..primitives.devices import near, number
-from ..primitives.memory import BankedMemory, BlockMemory
+from ..primitives.memory import BankedMemory, BlockMemory, SpreadMemory
 from .layouts import Layouts
 from .loader import Loader, WeightBeat
 
-__all__ = ["Stores", "WeightMemory"]
-
-
-class WeightMemory(wiring.Component):
-    """A block memory of so many blocks that they are all over the device.
-
-    What comes to it is sent to blocks that are near each other first.
-
-    Parameters
-    ----------
-    program : Program
-
-    Members
-    -------
-    r_addr, r_data, w_en, w_addr, w_data
-        As in `BlockMemory`.
-    """
-
-    LATENCY = 1 + BlockMemory.LATENCY
-
-    def __init__(self, program):
-        self._program = program
-        address = Layouts(program).weight_address
-        word = unsigned(program.weight_word_bits)
-        super().__init__({"r_addr": In(address), "r_data": Out(word),
-                          "w_en": In(1), "w_addr": In(address), "w_data": In(word)})
-
-    @staticmethod
-    def parts(program, device):
-        """Bits of a word that are near each other."""
-        width, depth = program.weight_word_bits, program.weight_depth
-        part = number(device, "near_bits", lambda width, depth: width)(width, depth)
-        return [min(part, width - first) for first in range(0, width, part)]
-
-    def elaborate(self, platform):
-        m = Module()
-        first = 0
-        for n, width in enumerate(self.parts(self._program, platform)):
-            bits = slice(first, first + width)
-            m.submodules[f"part_{n}"] = memory = self._memory(bits)
-            for name in ("r_addr", "w_en", "w_addr"):
-                sent = near(m, platform, getattr(self, name), f"{name}_{n}")
-                m.d.comb += getattr(memory, name).eq(sent)
-            m.d.sync += memory.w_data.eq(self.w_data[bits])
-            m.d.comb += self.r_data[bits].eq(memory.r_data)
-            first += width
-        return m
-
-    def _memory(self, bits):
-        program, width = self._program, bits.stop - bits.start
-        if program.spram:
-            return BankedMemory(width=width, depth=program.steps)
-        words = () if program.loadable else program.weight_words
-        return BlockMemory(width=width, depth=program.weight_depth,
-                           init=[word >> bits.start & (1 << width) - 1 for word in words])
+__all__ = ["Stores"]
 
 
 class Stores(wiring.Component):
@@ -76,8 +21,10 @@ class Stores(wiring.Component):
     Members
     -------
     weight_read, weight_data
-        Read port, `WeightMemory.LATENCY` cycles.
-    parameters_read, parameters_data, tables_read, tables_data
+        Read port, `SpreadMemory.LATENCY` cycles.
+    parameters_read, parameters_data
+        Likewise.
+    tables_read, tables_data
         Read ports, `BlockMemory.LATENCY` cycles.
     i, begin, begin_bank, end, end_bank, configured, bank, error
         As in `Loader`.
@@ -103,7 +50,7 @@ class Stores(wiring.Component):
         m = Module()
         program, layouts = self._program, Layouts(self._program)
         built_in = not program.loadable
-        m.submodules.weights = weights = WeightMemory(program)
+        m.submodules.weights = weights = self._weight_memory()
         m.d.comb += [weights.r_addr.eq(self.weight_read), self.weight_data.eq(weights.r_data)]
         parameters, tables = [], []
         turns, stride = program.turns, 1 << layouts.turn_bits
@@ -111,9 +58,9 @@ class Stores(wiring.Component):
             records = [0] * (len(program.parameter_records) // turns * stride)
             for n, word in enumerate(program.parameter_records):
                 records[n // turns * stride + n % turns] = word[unit]
-            memory = BlockMemory(width=layouts.parameters.size,
-                                 depth=1 << layouts.parameter_address.width,
-                                 init=records if built_in else ())
+            memory = SpreadMemory(width=layouts.parameters.size,
+                                  depth=1 << layouts.parameter_address.width,
+                                  init=records if built_in else ())
             m.submodules[f"parameters_{unit}"] = memory
             m.d.comb += [memory.r_addr.eq(self.parameters_read),
                          self.parameters_data[unit].eq(memory.r_data)]
@@ -147,6 +94,13 @@ class Stores(wiring.Component):
         else:
             m.d.comb += self.configured.eq(1)
         return m
+
+    def _weight_memory(self):
+        program = self._program
+        if program.spram:
+            return SpreadMemory(BankedMemory, width=program.weight_word_bits, depth=program.steps)
+        return SpreadMemory(width=program.weight_word_bits, depth=program.weight_depth,
+                            init=() if program.loadable else program.weight_words)
 
     def _table(self, unit):
         program, stride = self._program, 1 << Layouts(self._program).turn_bits

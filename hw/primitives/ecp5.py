@@ -23,7 +23,7 @@ ASPECTS = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
 ADDRESS_BITS = 14
 LUT_DEPTH = 32              # deepest memory that may be LUT RAM: a 2-input mux after 16 words
 LUT_CELLS = 16              # 16 x 4 bit cells that are worth one block
-NEAR_BLOCKS = 8             # blocks that one address register can be near to
+NEAR_BLOCKS = 4             # blocks that one address register can be near to
 
 
 def scalars(kind, name, value):

@@ -5,10 +5,10 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from .devices import elaborated, number
+from .devices import elaborated, near, number
 from .pipeline import delayed
 
-__all__ = ["BankedMemory", "BlockMemory"]
+__all__ = ["BankedMemory", "BlockMemory", "SpreadMemory"]
 
 
 class BlockMemory(wiring.Component):
@@ -37,11 +37,16 @@ class BlockMemory(wiring.Component):
     def __init__(self, *, width, depth, init=()):
         self._depth = max(2, depth)
         self._init = list(init)
-        address = unsigned(ceil_log2(self._depth))
+        address = BlockMemory.address(depth)
         super().__init__({
             "r_addr": In(address), "r_data": Out(unsigned(width)),
             "w_en": In(1), "w_addr": In(address), "w_data": In(unsigned(width)),
         })
+
+    @staticmethod
+    def address(depth):
+        """Shape of an address."""
+        return unsigned(ceil_log2(max(2, depth)))
 
     @property
     def depth(self):
@@ -89,6 +94,11 @@ class BankedMemory(BlockMemory):
         super().__init__(width=width, depth=2 * self.bank(depth))
 
     @staticmethod
+    def address(depth):
+        """As of `BlockMemory`."""
+        return BlockMemory.address(2 * BankedMemory.bank(depth))
+
+    @staticmethod
     def bank(depth):
         """Words from the beginning of a bank to that of the next one."""
         return 1 << ceil_log2(max(2, depth))
@@ -98,3 +108,64 @@ class BankedMemory(BlockMemory):
         """Number of the device's single-port memories in use; None if it has none."""
         depth = 2 * BankedMemory.bank(depth)
         return number(device, "single_port_blocks", lambda width, depth: None)(width, depth)
+
+
+class SpreadMemory(wiring.Component):
+    """A memory of so many blocks that they are all over the device.
+
+    What comes to it is sent to blocks that are near each other first, a cycle before they get it.
+    Otherwise as `BlockMemory`.
+
+    Parameters
+    ----------
+    kind : type
+        What it is made of, `BlockMemory` or `BankedMemory`.
+    width, depth : int
+        Bits of a word, and the depth that `kind` takes.
+    init : list of int
+        First words at power-up, of a `BlockMemory`.
+
+    Members
+    -------
+    r_addr, r_data, w_en, w_addr, w_data
+        As in `BlockMemory`.
+    """
+
+    LATENCY = 1 + BlockMemory.LATENCY
+
+    def __init__(self, kind=BlockMemory, *, width, depth, init=()):
+        self._kind, self._depth, self._init = kind, depth, init
+        address = kind.address(depth)
+        super().__init__({"r_addr": In(address), "r_data": Out(unsigned(width)),
+                          "w_en": In(1), "w_addr": In(address), "w_data": In(unsigned(width))})
+
+    @staticmethod
+    def parts(device, width, depth):
+        """Bits of a word that are near each other."""
+        part = number(device, "near_bits", lambda width, depth: width)(width, depth)
+        return [min(part, width - first) for first in range(0, width, part)]
+
+    @staticmethod
+    def blocks(device, width, depth):
+        """As `BlockMemory.blocks`."""
+        return sum(BlockMemory.blocks(device, part, depth)
+                   for part in SpreadMemory.parts(device, width, depth))
+
+    def elaborate(self, platform):
+        m = Module()
+        first = 0
+        for n, width in enumerate(self.parts(platform, len(self.r_data), self._depth)):
+            bits = slice(first, first + width)
+            m.submodules[f"part_{n}"] = memory = self._part(bits)
+            for name in ("r_addr", "w_en", "w_addr"):
+                sent = near(m, platform, getattr(self, name), f"{name}_{n}")
+                m.d.comb += getattr(memory, name).eq(sent)
+            m.d.comb += [memory.w_data.eq(delayed(m, self.w_data[bits], f"w_data_{n}")),
+                         self.r_data[bits].eq(memory.r_data)]
+            first += width
+        return m
+
+    def _part(self, bits):
+        width = bits.stop - bits.start
+        words = [word >> bits.start & (1 << width) - 1 for word in self._init]
+        return self._kind(width=width, depth=self._depth, **({"init": words} if words else {}))

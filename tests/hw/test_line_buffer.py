@@ -7,14 +7,15 @@ from amaranth.hdl import unsigned
 from bench_helpers import clocked
 
 from hw.engine.line_buffer import LineBuffer
-from hw.primitives.memory import BlockMemory
+from hw.primitives.memory import BlockMemory, SpreadMemory
 
 
+@pytest.mark.parametrize("kind", (BlockMemory, SpreadMemory))
 @pytest.mark.parametrize("px, bits, depth", ((1, 9, 6), (3, 18, 10), (2, 1, 1)))
-def test_words(px, bits, depth):
+def test_words(px, bits, depth, kind):
     rng = random.Random(px)
     width = max(1, (depth - 1).bit_length())
-    dut = LineBuffer(address=unsigned(width), px=px, bits=bits, depth=depth)
+    dut = LineBuffer(kind, address=unsigned(width), px=px, bits=bits, depth=depth)
     model, inputs, expected = [{} for _ in range(px)], [], []
     for _ in range(400):
         memory, address = rng.randrange(-1, px), rng.randrange(depth)
@@ -28,4 +29,4 @@ def test_words(px, bits, depth):
         if memory >= 0:
             model[memory][address] = data
     seen = clocked(dut, inputs, ("data",))
-    assert [data for data, in seen[BlockMemory.LATENCY:]] == expected[:-BlockMemory.LATENCY]
+    assert [data for data, in seen[kind.LATENCY:]] == expected[:-kind.LATENCY]

@@ -47,7 +47,7 @@ def test_sums(name, pauses):
             products *= lanes[:, None]
             total = products if step == 0 else total + products
             inputs.append({"i_valid": 1, "lines": lines,
-                           "weights": pack(weights.ravel(), p.quantisation.weight_bits),
+                           "weights": pack(weights.T.ravel(), p.quantisation.weight_bits),
                            "i": {"tag": tag, "rotate": rotate, "lanes": pack(lanes, 1),
                                  "first": int(step == 0), "last": int(step == steps - 1)}})
         sums[len(inputs) - 1 + latency] = total.ravel().tolist()

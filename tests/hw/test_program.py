@@ -34,7 +34,8 @@ def test_weight_words(name):
                             same = inp // layout.group_inputs == out // layout.group_outputs
                             expected.append(0 if IDLE in (out, inp) or not same else bank.filters[
                                 row][column][out, inp % layout.group_inputs, y, x])
-                    assert next(found) == expected
+                    by_input = np.reshape(expected, (p.folding.po, p.folding.pi)).T
+                    assert next(found) == by_input.ravel().tolist()
     assert next(found, None) is None
 
 

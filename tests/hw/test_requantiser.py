@@ -8,6 +8,7 @@ from sample_programs import PROGRAMS, make_program, program, transposed
 from golden.quantisation import requantise, requantise_scale
 from hw.engine.layouts import Layouts
 from hw.engine.requantiser import Requantiser
+from hw.primitives.memory import SpreadMemory
 
 NAMES = ("plain", "folded", "three pixels", "ragged", "depthwise", "sub-pixel", "shuffled groups",
          "int8", "compact", "tanh", "prelu", "serial", "serial pixels", "serial alone", "loadable",
@@ -82,17 +83,17 @@ def run(p, memories, inputs):
     tables = p.quantisation.has_table
 
     async def testbench(ctx):
-        parameters, reads = 0, [0] * len(dut.tables_read)
+        parameters, reads = [0] * (SpreadMemory.LATENCY - 1), [0] * len(dut.tables_read)
         for values in inputs:
             for name, value in values.items():
                 ctx.set(getattr(dut, name), value)
             _, _, valid, codes, tag, address, *addresses = await ctx.tick().sample(
                 dut.o_valid, dut.codes, dut.tag, dut.parameters_read, *dut.tables_read)
             seen.append((valid, plain(codes), plain(tag)))
-            ctx.set(dut.parameters_data, memories.parameters(parameters))
+            ctx.set(dut.parameters_data, memories.parameters(parameters[0]))
             if tables:
                 ctx.set(dut.tables_data, [memories.table(n, a) for n, a in enumerate(reads)])
-            parameters, reads = address, addresses
+            parameters, reads = [*parameters[1:], address], addresses
     simulate(dut, testbench)
     return seen
 
@@ -139,14 +140,14 @@ def test_codes(name, pauses):
 def test_latency_and_interval():
     p = make_program(transposed(1, 6, 3, 2, 1), folding={"po": 6})
     assert (p.requantisers, p.result_interval) == (6, 1)
-    assert Requantiser.latency(p) == 2 + 20
+    assert Requantiser.latency(p) == 3 + 20
     p = make_program(transposed(3, 6), folding={"po": 6}, quantisation={"activation": "tanh"})
     assert (p.requantisers, p.result_interval) == (2, 3)
-    assert Requantiser.latency(p) == 2 + 20 + 2 + 2
+    assert Requantiser.latency(p) == 3 + 20 + 2 + 2
     p = make_program(transposed(3, 6), folding={"po": 6}, loadable=True)
-    assert Requantiser.latency(p) == 2 + 24 + 2
+    assert Requantiser.latency(p) == 3 + 24 + 2
     p = make_program(transposed(3, 6), folding={"po": 6}, quantisation={"requant": "compact"})
-    assert Requantiser.latency(p) == 2 + 19 + 2
+    assert Requantiser.latency(p) == 3 + 19 + 2
     p = make_program(transposed(3, 6), folding={"po": 6},
                      quantisation={"requant": "tflite-reference"})
-    assert Requantiser.latency(p) == 2 + 21 + 2
+    assert Requantiser.latency(p) == 3 + 21 + 2

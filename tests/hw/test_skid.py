@@ -9,10 +9,12 @@ from bench_helpers import STALLS, simulate, through
 from hw.engine.skid import SkidBuffer
 
 
+@pytest.mark.parametrize("bits", (8, 150))
 @pytest.mark.parametrize("stall", STALLS)
-def test_items_pass_unchanged(stall):
-    items = random.Random(1).choices(range(256), k=200)
-    received, taken, emitted = through(SkidBuffer(unsigned(8)), items, len(items), stall=stall)
+def test_items_pass_unchanged(stall, bits):
+    random_bits = random.Random(1)
+    items = [random_bits.getrandbits(bits) for _ in range(200)]
+    received, taken, emitted = through(SkidBuffer(unsigned(bits)), items, len(items), stall=stall)
     assert received == items
     if stall in ("none", "input"):
         assert emitted == [cycle + 1 for cycle in taken]

@@ -10,8 +10,8 @@ from sample_programs import PROGRAMS, make_program, program
 
 from hw.engine.layouts import Layouts
 from hw.engine.loader import Loader, beat_count, weight_beat_bits, weight_beats
-from hw.engine.stores import Stores, WeightMemory
-from hw.primitives.memory import BlockMemory
+from hw.engine.stores import Stores
+from hw.primitives.memory import BlockMemory, SpreadMemory
 
 LOADABLE = [name for name in PROGRAMS if program(name).loadable]
 
@@ -37,12 +37,13 @@ async def check_contents(ctx, dut, p, bank=0):
     mask = (1 << code_bits) - 1
     for n, word in enumerate(p.weight_words):
         assert await read(ctx, dut.weight_read, dut.weight_data, bank * p.weight_bank + n,
-                          WeightMemory.LATENCY) == word
+                          SpreadMemory.LATENCY) == word
     turn_bits, set_bits = layouts.turn_bits, layouts.tag["parameters"].width
     for row, records in enumerate(p.parameter_records):
         number, turn = divmod(row, p.turns)
         place = turn | number << turn_bits | bank << turn_bits + set_bits
-        data = await read(ctx, dut.parameters_read, dut.parameters_data, place)
+        data = await read(ctx, dut.parameters_read, dut.parameters_data, place,
+                          SpreadMemory.LATENCY)
         for unit, record in enumerate(records):
             seen = position = 0
             for name, bits in p.parameter_fields:

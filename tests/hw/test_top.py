@@ -51,7 +51,7 @@ OTHERS = {
     "Multiplier": lambda: Multiplier(unsigned(4), unsigned(5)),
     "WideMultiplier": lambda: WideMultiplier(20, 18),
     "Cursor": lambda: Cursor(words=2, row_words=4, rows=3, px=2),
-    "LineBuffer": lambda: LineBuffer(address=unsigned(4), px=2, bits=9, depth=12),
+    "LineBuffer": lambda: LineBuffer(BlockMemory, address=unsigned(4), px=2, bits=9, depth=12),
     "SkidBuffer": lambda: SkidBuffer(unsigned(8))}
 COMPONENTS = {name: make for name, make in OTHERS.items()} | {
     f"{name}, {case}": lambda make=make, case=case: make(program(case))

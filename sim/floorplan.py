@@ -1,0 +1,64 @@
+"""Where the multipliers of MAC arrays go on an ECP5.
+
+Left to itself nextpnr scatters them, and on a large device that is nearly full the wires between
+them set the clock. The rest it places well around them.
+"""
+
+import json
+import re
+from collections import defaultdict
+
+__all__ = ["place_multipliers"]
+
+# size: columns and rows of the blocks of four multipliers, as nextpnr counts them
+BLOCKS = {
+    "25": ((4, 13, 22, 33, 42, 51, 60), (13,)),
+    "45": ((4, 13, 22, 31, 42, 51, 60, 69, 78), (22, 46)),
+    "85": ((4, 13, 22, 31, 40, 49, 58, 69, 78, 87, 96, 105, 114), (10, 34, 58)),
+}
+BLOCKS["12"] = BLOCKS["25"]     # the same die
+PLACES = (0, 1, 4, 5)       # of the multipliers of a block: in its name, and columns from its first
+MULTIPLIER = re.compile(r"(.*)\bmac_array\.multiplier_(\d+)_(\d+)_(\d+)\.block")
+
+
+def place_multipliers(netlist, device):
+    """Fix the multipliers of all MAC arrays in a netlist, if the rows of the device have room.
+
+    Those of a sum are in one row, in the order of the input lanes. So the ones that share an
+    activation are above each other, and the adder tree joins neighbours. Places are left in the
+    middle, where the requantisers belong.
+
+    Parameters
+    ----------
+    netlist : pathlib.Path
+        As Yosys writes it with `write_json`; is rewritten.
+    device : str
+        Its name, such as `LFE5U-25F`.
+    """
+    design = json.loads(netlist.read_text())
+    sums = _sums(design)
+    columns, rows = BLOCKS[re.search(r"-(\d+)F", device)[1]]
+    capacity, share = len(columns) * len(PLACES), len(sums) / len(rows)
+    shares = [sums[round(n * share):round((n + 1) * share)] for n in range(len(rows))]
+    if any(sum(map(len, share)) > capacity for share in shares):
+        return
+    for row, share in zip(rows, shares):
+        places = [f"X{column + n}/Y{row}/MULT18_{n}" for column in columns for n in PLACES]
+        cells = [lanes[lane] for lane in sorted(set().union(*share))
+                 for lanes in share if lane in lanes]
+        half = len(cells) // 2
+        del places[half:half + capacity - len(cells)]
+        for cell, place in zip(cells, places):
+            cell["attributes"]["BEL"] = place
+    netlist.write_text(json.dumps(design))
+
+
+def _sums(design):
+    """[{input lane: cell}] of the multipliers of each sum."""
+    sums = defaultdict(dict)
+    for module in design["modules"].values():
+        for name, cell in module["cells"].items():
+            if cell["type"] == "MULT18X18D" and (found := MULTIPLIER.fullmatch(name)):
+                stage, *place, lane = found.groups()
+                sums[stage, *map(int, place)][int(lane)] = cell
+    return [sums[key] for key in sorted(sums)]
