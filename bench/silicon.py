@@ -34,7 +34,8 @@ by nextpnr, as pip installs them (`pip install -e ".[silicon]"`). Frequencies ar
 estimates for the slow corner, the median of up to three seeds that are routed within 5 minutes
 (45F, 85F: 30); `silicon.json` names them. Engines are routed without pads, so that their own
 paths set the clock. Every engine has the exact float32 requantisation of ONNX Runtime, whose
-multipliers count in the totals. In brackets is what the manifest predicts (`hw/resources.py`).
+multipliers count in the totals. On the 45F and the 85F the multipliers of the MAC array have
+places (`sim/floorplan.py`). In brackets is what the manifest predicts (`hw/resources.py`).
 
 The limit is that of the device itself: the clock of its bare multipliers, as many as the engine
 has, or of eight bare block memories, whichever is slower. They are routed in the same way, alone,

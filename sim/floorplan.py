@@ -1,7 +1,7 @@
-"""Where the multipliers of MAC arrays go on an ECP5.
+"""Where the multipliers of MAC arrays go on a large ECP5.
 
-Left to itself nextpnr scatters them, and on a large device that is nearly full the wires between
-them set the clock. The rest it places well around them.
+Left to itself nextpnr scatters them over the rows of the device, and the wires between them set the
+clock. The rest it places well around them, and all of a device with one row.
 """
 
 import json
@@ -12,17 +12,15 @@ __all__ = ["place_multipliers"]
 
 # size: columns and rows of the blocks of four multipliers, as nextpnr counts them
 BLOCKS = {
-    "25": ((4, 13, 22, 33, 42, 51, 60), (13,)),
     "45": ((4, 13, 22, 31, 42, 51, 60, 69, 78), (22, 46)),
     "85": ((4, 13, 22, 31, 40, 49, 58, 69, 78, 87, 96, 105, 114), (10, 34, 58)),
 }
-BLOCKS["12"] = BLOCKS["25"]     # the same die
 PLACES = (0, 1, 4, 5)       # of the multipliers of a block: in its name, and columns from its first
 MULTIPLIER = re.compile(r"(.*)\bmac_array\.multiplier_(\d+)_(\d+)_(\d+)\.block")
 
 
 def place_multipliers(netlist, device):
-    """Fix the multipliers of all MAC arrays in a netlist, if the rows of the device have room.
+    """Fix the multipliers of all MAC arrays in a netlist, if the device has rows with room for them.
 
     Those of a sum are in one row, in the order of the input lanes. So the ones that share an
     activation are above each other, and the adder tree joins neighbours. Places are left in the
@@ -35,9 +33,12 @@ def place_multipliers(netlist, device):
     device : str
         Its name, such as `LFE5U-25F`.
     """
+    size = re.search(r"-(\d+)F", device)[1]
+    if size not in BLOCKS:
+        return
     design = json.loads(netlist.read_text())
     sums = _sums(design)
-    columns, rows = BLOCKS[re.search(r"-(\d+)F", device)[1]]
+    columns, rows = BLOCKS[size]
     capacity, share = len(columns) * len(PLACES), len(sums) / len(rows)
     shares = [sums[round(n * share):round((n + 1) * share)] for n in range(len(rows))]
     if any(sum(map(len, share)) > capacity for share in shares):

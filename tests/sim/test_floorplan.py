@@ -31,10 +31,9 @@ def places(path):
     return found
 
 
-@pytest.mark.parametrize("size, rows", ((25, 1), (45, 2), (85, 3)))
-def test_nextpnr_has_all_places(size, rows, tmp_path):
+@pytest.mark.parametrize("size, rows, lanes", ((45, 2, 36), (85, 3, 52)))
+def test_nextpnr_has_all_places(size, rows, lanes, tmp_path):
     """As many as the device has."""
-    lanes = {25: 28, 45: 36, 85: 52}[size]
     netlist = tmp_path / "netlist.json"
     write_netlist(netlist, [(0, 0, n, lane) for n in range(rows) for lane in range(lanes)])
     place_multipliers(netlist, f"LFE5U-{size}F-6")
@@ -66,12 +65,15 @@ def test_sums_have_a_row_each_and_lanes_a_column(tmp_path):
 
 def test_what_has_no_room_is_left_to_nextpnr(tmp_path):
     netlist = tmp_path / "netlist.json"
-    write_netlist(netlist, [(0, 0, 0, i) for i in range(29)])
+    write_netlist(netlist, [(0, 0, 0, i) for i in range(37)])
     before = netlist.read_text()
-    place_multipliers(netlist, "LFE5U-12F")
+    place_multipliers(netlist, "LFE5U-45F")
     assert netlist.read_text() == before
     write_netlist(netlist, [(stage, pixel, 0, i)
                             for stage in (0, 1) for pixel in (0, 1) for i in range(6)],
                   "engine.requantiser.rounding_0.product.block_00.block")
-    place_multipliers(netlist, "LFE5U-12F")
+    before = netlist.read_text()
+    place_multipliers(netlist, "LFE5U-25F")     # it has one row
+    assert netlist.read_text() == before
+    place_multipliers(netlist, "LFE5U-45F")
     assert len(places(netlist)) == 24
