@@ -20,7 +20,7 @@ MULTIPLIER = re.compile(r"(.*)\bmac_array\.multiplier_(\d+)_(\d+)_(\d+)\.block")
 
 
 def place_multipliers(netlist, device):
-    """Fix the multipliers of all MAC arrays in a netlist, if the device has rows with room for them.
+    """Fix the multipliers of all MAC arrays in a netlist, if a large device has room for them.
 
     Those of a sum are in one row, in the order of the input lanes. So the ones that share an
     activation are above each other, and the adder tree joins neighbours. Places are left in the
