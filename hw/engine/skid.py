@@ -43,9 +43,10 @@ class SkidBuffer(wiring.Component):
         m.d.sync += spare_valid.eq(stays)
         with m.If(moves):
             m.d.sync += self.o.valid.eq(self.i.valid | spare_valid)
-        for n, first in enumerate(range(0, len(source), self.PART)):
+        parts = range(0, len(source), self.PART)
+        for n, first in enumerate(parts):
             part = slice(first, first + self.PART)
-            chosen = near(m, platform, stays, f"chosen_{n}")    # is `spare_valid`
+            chosen = near(m, platform, stays, f"chosen_{n}") if len(parts) > 1 else spare_valid
             with m.If(~chosen):
                 m.d.sync += spare[part].eq(source[part])
             with m.If(moves):
