@@ -1,6 +1,6 @@
 """A register stage for streams, with a registered `ready`."""
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, ResetSignal, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -46,7 +46,9 @@ class SkidBuffer(wiring.Component):
         parts = range(0, len(source), self.PART)
         for n, first in enumerate(parts):
             part = slice(first, first + self.PART)
-            chosen = near(m, platform, stays, f"chosen_{n}") if len(parts) > 1 else spare_valid
+            chosen = spare_valid
+            if len(parts) > 1:      # what is near has no reset of its own
+                chosen = near(m, platform, stays & ~ResetSignal(), f"chosen_{n}")
             with m.If(~chosen):
                 m.d.sync += spare[part].eq(source[part])
             with m.If(moves):
