@@ -47,7 +47,7 @@ def transpose_conv(rng, kernels, requant):
     options.padding = getattr(schema.Padding, padding)
     options.strideH, options.strideW = spec["stride"]
     return case_of(spec, tensors, frames, kernels, "TRANSPOSE_CONV", options,
-                 tensors["weight"].transpose(1, 2, 3, 0), output)
+                   tensors["weight"].transpose(1, 2, 3, 0), output)
 
 
 def conv_2d(rng, kernels, requant):
@@ -55,7 +55,7 @@ def conv_2d(rng, kernels, requant):
     frames, options = draw_frames(rng, spec), schema.Conv2DOptionsT()
     size = _convolution(rng, spec, tensors, frames, options)
     return case_of(spec, tensors, frames, kernels, "CONV_2D", options,
-                 tensors["weight"].transpose(0, 2, 3, 1), size)
+                   tensors["weight"].transpose(0, 2, 3, 1), size)
 
 
 def depthwise_conv_2d(rng, kernels, requant):
@@ -70,7 +70,7 @@ def depthwise_conv_2d(rng, kernels, requant):
     options.depthMultiplier = spec["out_channels"] // spec["groups"]
     size = _convolution(rng, spec, tensors, frames, options)
     return case_of(spec, tensors, frames, kernels, "DEPTHWISE_CONV_2D", options,
-                 tensors["weight"].transpose(1, 2, 3, 0), size, axis=3)
+                   tensors["weight"].transpose(1, 2, 3, 0), size, axis=3)
 
 
 def _padding(rng):

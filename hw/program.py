@@ -34,6 +34,7 @@ __all__ = ["Program"]
 
 FLAG_WORD = 16  # steps that the look-ahead judges in one cycle
 
+
 def bits_for(low, high):
     """Width of a signed number that holds low..high."""
     return max(int(high).bit_length(), int(-low - 1).bit_length() if low < 0 else 0) + 1

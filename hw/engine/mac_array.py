@@ -2,12 +2,12 @@
 
 from itertools import product
 
-from amaranth.hdl import Module, ResetSignal, Signal, signed
+from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from ..primitives.devices import near, number
+from ..primitives.devices import near_flag, number
 from ..primitives.multiplier import LutMultiplier, Multiplier, MultiplierPair
 from .delay import delay
 from .layouts import Layouts
@@ -103,7 +103,6 @@ class MacArray(wiring.Component):
         with m.If(now_last):
             m.d.sync += self.tag.eq(tag)
 
-        running = ~ResetSignal()    # what is near has no reset of its own
         multiply = self._multiply_pairs if program.pack else self._multiply
         for x, pixel in enumerate(pixels):
             for o, products in enumerate(multiply(m, platform, f"multiplier_{x}", pixel, weights)):
@@ -111,9 +110,9 @@ class MacArray(wiring.Component):
                 sum_ = self.sums[x * folding.po + o]
                 now = Signal(sum_.shape(), name=f"accumulator_{x}_{o}")
                 before = Signal(sum_.shape(), name=f"before_{x}_{o}")
-                with m.If(near(m, platform, lanes[x] & running, f"lane_{x}_{o}")):
+                with m.If(near_flag(m, platform, lanes[x], f"lane_{x}_{o}")):
                     m.d.sync += now.eq(now + total)
-                with m.If(near(m, platform, last & running, f"last_{x}_{o}")):
+                with m.If(near_flag(m, platform, last, f"last_{x}_{o}")):
                     m.d.sync += [before.eq(now), sum_.eq(now - before)]
         return m
 

@@ -1,10 +1,10 @@
 """A register stage for streams, with a registered `ready`."""
 
-from amaranth.hdl import Module, Mux, ResetSignal, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..primitives.devices import near
+from ..primitives.devices import near_flag
 
 __all__ = ["SkidBuffer"]
 
@@ -47,8 +47,8 @@ class SkidBuffer(wiring.Component):
         for n, first in enumerate(parts):
             part = slice(first, first + self.PART)
             chosen = spare_valid
-            if len(parts) > 1:      # what is near has no reset of its own
-                chosen = near(m, platform, stays & ~ResetSignal(), f"chosen_{n}")
+            if len(parts) > 1:      # a copy for each part
+                chosen = near_flag(m, platform, stays, f"chosen_{n}")
             with m.If(~chosen):
                 m.d.sync += spare[part].eq(source[part])
             with m.If(moves):

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from amaranth.hdl import ResetSignal
+
 from . import ecp5, ice40
 from .pipeline import delayed
 
-__all__ = ["DEVICES", "Device", "elaborated", "near", "number"]
+__all__ = ["DEVICES", "Device", "elaborated", "near", "near_flag", "number"]
 
 MODELS = Path(__file__).with_name("models")
 
@@ -64,3 +66,8 @@ def number(device, name, portable):
 def near(m, platform, value, name):
     """`value` a cycle later, in registers of its own if the device can, near to where it goes."""
     return number(platform, "own_register", delayed)(m, value, name)
+
+
+def near_flag(m, platform, flag, name):
+    """As `near`, which has no reset, of a flag that must be low after one."""
+    return near(m, platform, flag & ~ResetSignal(), name)

@@ -37,11 +37,7 @@ class BlockMemory(wiring.Component):
     def __init__(self, *, width, depth, init=()):
         self._depth = max(2, depth)
         self._init = list(init)
-        address = BlockMemory.address(depth)
-        super().__init__({
-            "r_addr": In(address), "r_data": Out(unsigned(width)),
-            "w_en": In(1), "w_addr": In(address), "w_data": In(unsigned(width)),
-        })
+        super().__init__(_ports(BlockMemory.address(depth), width))
 
     @staticmethod
     def address(depth):
@@ -135,9 +131,7 @@ class SpreadMemory(wiring.Component):
 
     def __init__(self, kind=BlockMemory, *, width, depth, init=()):
         self._kind, self._depth, self._init = kind, depth, init
-        address = kind.address(depth)
-        super().__init__({"r_addr": In(address), "r_data": Out(unsigned(width)),
-                          "w_en": In(1), "w_addr": In(address), "w_data": In(unsigned(width))})
+        super().__init__(_ports(kind.address(depth), width))
 
     @staticmethod
     def parts(device, width, depth):
@@ -169,3 +163,9 @@ class SpreadMemory(wiring.Component):
         width = bits.stop - bits.start
         words = [word >> bits.start & (1 << width) - 1 for word in self._init]
         return self._kind(width=width, depth=self._depth, **({"init": words} if words else {}))
+
+
+def _ports(address, width):
+    """Members of a memory."""
+    return {"r_addr": In(address), "r_data": Out(unsigned(width)),
+            "w_en": In(1), "w_addr": In(address), "w_data": In(unsigned(width))}
