@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 from hw.manifest import DeviceFigures
-from sim.floorplan import place_multipliers
+from sim.floorplan import is_large, place_multipliers
 from sim.synthesis import ABC9, tool, used
 
 __all__ = ["Routed", "implement"]
@@ -14,7 +14,6 @@ PATIENCE = 1800     # seconds for placement and routing: the router may take for
 MAPPING = {"synth_opts": "-abc9 -run :map_luts",
            "script_after_synth": f"{ABC9}; synth_ecp5 -abc9 -top top -run map_cells:"}
 SERIES = {"iCE40UP5K": "u", "iCE40HX8K": "hx", "iCE40LP8K": "lp"}   # as Yosys calls them
-LARGE = 50_000      # LUTs of a device on which the default router may take half an hour
 STEPS = {"yosys": "synthesis", "nextpnr-ecp5": "placement and routing",
          "nextpnr-ice40": "placement and routing", "ecppack": "bitstream", "icepack": "bitstream"}
 
@@ -86,7 +85,7 @@ def _overrides(board, seed):
         # registers that share a tile share their enable: few of them had better have none
         synthesis = f"-abc9 -dffe_min_ce_use 4 -device {SERIES[board.model.device]}"
         return {"synth_opts": synthesis, "nextpnr_opts": place}
-    router = ["--router", "router2"] if board.capacity.luts > LARGE else ["--tmg-ripup"]
+    router = ["--router", "router2"] if is_large(board.device) else ["--tmg-ripup"]
     return {**MAPPING, "nextpnr_opts": [*place, *router, "--write", "routed.json"]}
 
 

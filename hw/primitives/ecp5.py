@@ -24,6 +24,7 @@ ADDRESS_BITS = 14
 LUT_DEPTH = 32              # deepest memory that may be LUT RAM: a 2-input mux after 16 words
 LUT_CELLS = 16              # 16 x 4 bit cells that are worth one block
 NEAR_BLOCKS = 4             # blocks that one address register can be near to
+NEAR_LUT_BITS = 16          # bits of LUT RAM, likewise
 
 
 def scalars(kind, name, value):
@@ -154,7 +155,9 @@ def memory_blocks(width, depth):
 
 
 def near_bits(width, depth):
-    """Bits of a word that are in blocks near each other."""
+    """Bits of a word that are in blocks, or in LUT RAM, near each other."""
+    if not memory_blocks(width, depth):
+        return NEAR_LUT_BITS
     _, _, bits, _ = cut(width, depth, ASPECTS)
     return NEAR_BLOCKS * bits
 
