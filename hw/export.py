@@ -173,7 +173,7 @@ def _figures(program, target):
 def _macs(program):
     """Multiplications of one frame, zeros inserted, no tap left out."""
     return (prod(program.layer.output_size(program.height, program.width))
-            * prod(program.layer.kernel_size) * program.layout.group_inputs
+            * prod(program.layer.kernel_size) * program.layer.group_inputs
             * program.layer.out_channels)
 
 

@@ -80,6 +80,11 @@ class Layer:
         raise NotImplementedError
 
     @property
+    def group_inputs(self):
+        """How many input channels an output channel sums."""
+        return 1
+
+    @property
     def denominator(self):
         """What sums of products are to be divided by, besides all scales."""
         return 1
@@ -125,8 +130,12 @@ class FilterLayer(Layer):
         return checked
 
     @property
+    def group_inputs(self):
+        return self.in_channels // self.groups
+
+    @property
     def weight_shape(self):
-        return (self.parameter_channels, self.in_channels // self.groups, *self.kernel_size)
+        return (self.parameter_channels, self.group_inputs, *self.kernel_size)
 
     def _extent(self, axis):
         return self.dilation[axis] * (self.kernel_size[axis] - 1) + 1

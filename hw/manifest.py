@@ -65,7 +65,8 @@ class Figures(_Part):
     latency: int = Field(description="cycles from the first input beat to the first output beat; "
                                      "of a chain, a lower bound")
     macs: int = Field(description="multiplications of one frame, zeros inserted, no tap left out")
-    useful_macs: int = Field(description="without inserted zeros and taps outside the frame")
+    useful_macs: int = Field(description="without inserted zeros, taps outside the frame and "
+                                         "pruned weights")
     utilisation: float = Field(description="useful_macs / (pi * po * px * cycles_per_frame)")
     multipliers: int = Field(description="of the MAC array: pi * po * px, half of that, or none")
     requantiser_multipliers: int = Field(description="18-bit multipliers of the requantisers")

@@ -290,6 +290,13 @@ class Program:
                 start = end
         return counts
 
+    def useful_products(self, p, q):
+        """Array (row taps, column taps) of products in one phase, of non-zero weights if pruned."""
+        filters = self.bank.filters[p][q]
+        if self.pruned:
+            return np.count_nonzero(filters, axis=(0, 1))
+        return np.full(filters.shape[2:], self.layer.group_inputs * self.layer.out_channels)
+
     @property
     def looks_ahead(self):
         return self.skip_zeros or self.pruned

@@ -112,7 +112,13 @@ class Schedule:
 
     @property
     def useful_macs(self):
-        """Multiplications of one frame without inserted zeros and taps outside the frame."""
-        rows, columns = (sum(len(taps) * count for (_, taps), count in kinds.items())
-                         for kinds in (self._rows, self._columns(1)))
-        return rows * columns * self._layout.group_inputs * self._layout.out_channels
+        """Multiplications of one frame without inserted zeros and taps outside the frame.
+
+        Where zero weights are skipped, without those, too.
+        """
+        total = 0
+        for (p, rows), lines in self._rows.items():
+            for (q, columns), count in self._columns(1).items():
+                products = self._program.useful_products(p, q)[rows, :][:, columns]
+                total += lines * count * int(products.sum())
+        return total

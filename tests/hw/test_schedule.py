@@ -1,10 +1,13 @@
 """The closed form of the cycles, against counting and against the timing of every beat."""
 
+import math
+
 import numpy as np
 import pytest
 from sample_programs import PROGRAMS, convolution, make_program, program, transposed
 from walk_model import Walk, sizes
 
+from golden.model import accumulate
 from golden.timing import EngineParameters, simulate
 from hw.engine.engine import result_latency
 from hw.schedule import Schedule
@@ -28,43 +31,52 @@ def test_groups_of_a_frame(name):
         assert schedule.shortest_group == min(counted)
 
 
-def pixels(layer, axis, n):
-    """Input positions that output `n` of a layer is made of."""
-    if layer.op == "resize2d":
-        kernel, dilation, before = 1, 1, 0
-    else:
-        kernel, dilation = layer.kernel_size[axis], layer.dilation[axis]
-        before = layer.padding[axis][0]
-    if layer.op == "conv2d":
-        n *= layer.stride[axis]
-    if layer.op == "sub_pixel_conv2d":
-        n //= layer.upscale_factor
-    places = [n + k * dilation - before for k in range(kernel)]
-    if layer.op not in ("resize2d", "resize_conv2d"):
-        return places
-    factor = layer.scale_factor[axis]
-    return {at // factor + d for at in places for d in layer.shares(axis)[at % factor]}
+def met(p, height, width):
+    """Products of input codes with weights that are in the frame, by what golden makes of each."""
+    spec = p.layer.describe() | {"dtype": "uint8", "input_zero_point": 0}
+    weight = p.tensors.get("weight")
+    if weight is not None and not p.pruned:
+        weight = np.ones_like(weight)
+    codes = np.zeros((p.layer.in_channels, height, width), int)
+    found = 0
+    for place in np.ndindex(codes.shape):
+        codes[place] = 1
+        found += np.count_nonzero(accumulate(spec, {"weight": weight}, codes))
+        codes[place] = 0
+    return found
+
+
+def repeated(p, height, width):
+    """Products of an edge pixel by itself with more than one weight of the same output."""
+    layer, (out_height, out_width) = p.layer, p.layer.output_size(height, width)
+    taps, distinct = [], []
+    for axis, length, outputs in (0, height, out_height), (1, width, out_width):
+        kernel, dilation = ((layer.kernel_size[axis], layer.dilation[axis])
+                            if layer.op == "resize_conv2d" else (1, 1))
+        factor = layer.scale_factor[axis]
+        found = [{at // factor + d for k in range(kernel) for at in [n + k * dilation]
+                  for d in layer.shares(axis)[at % factor]} for n in range(outputs)]
+        taps.append(sum(map(len, found)))
+        distinct.append(sum(len({min(max(d, 0), length - 1) for d in offsets})
+                            for offsets in found))
+    return (math.prod(taps) - math.prod(distinct)) * layer.group_inputs * layer.out_channels
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_useful_macs(name):
-    """Every kernel tap of every pixel that lands in the frame, by the definition of the layer."""
+    """Where zero weights are skipped they are not useful; edges that are repeated are."""
     p = program(name)
-    layer = p.layer
-    for height, width in sizes(p, np.random.default_rng(2), 4):
-        useful = layer.out_channels * p.layout.group_inputs
-        for axis, length in enumerate((height, width)):
-            outputs = layer.output_length(axis, length)
-            if layer.op == "conv_transpose2d":
-                taps = [k * layer.dilation[axis] - layer.padding[axis][0]
-                        for k in range(layer.kernel_size[axis])]
-                lands = sum(0 <= n * layer.stride[axis] + d < outputs
-                            for n in range(length) for d in taps)
-            else:
-                lands = sum(0 <= at < length or p.bank.clamps
-                            for n in range(outputs) for at in pixels(layer, axis, n))
-            useful *= lands
-        assert Schedule(p, height, width).useful_macs == useful
+    for height, width in sizes(p, np.random.default_rng(2), 2):
+        more = repeated(p, height, width) if p.bank.clamps else 0
+        assert Schedule(p, height, width).useful_macs == met(p, height, width) + more
+
+
+def test_useful_macs_are_not_those_of_mixed_groups():
+    """A shuffle may mix groups, which the engine says with zero weights; those are of no use."""
+    layer, options = PROGRAMS["shuffled groups"]
+    p = make_program(layer, **{**options, "folding": {"pi": 4, "po": 2}})
+    assert not p.pruned
+    assert p.schedule.useful_macs == met(p, p.height, p.width)
 
 
 def predicted(p, sizes):
