@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim.floorplan import is_large, place_multipliers
+from sim.floorplan import place_multipliers
 from sim.synthesis import out_of_context, synthesise, tool, used
 
 __all__ = ["DEVICES", "Device", "Routed", "packed", "route"]
@@ -38,12 +38,10 @@ class Device:
     patience: int = 300
 
 
-def _ecp5(size, speed):
-    name = f"LFE5U-{size}F-{speed}"
-    router, patience = (("--router", "router2"), 1800) if is_large(name) else ((), 300)
-    # wires that are too slow for the aim are routed again
-    place = *out_of_context(size, speed), *router, "--tmg-ripup"
-    return Device(name, "ecp5", (), place, patience)
+def _ecp5(size, speed, *options, patience=300):
+    # for a clock within reach, wires that are too slow are routed again
+    return Device(f"LFE5U-{size}F-{speed}", "ecp5", (), (
+        *out_of_context(size, speed), *options, "--tmg-ripup"), patience)
 
 
 def _ice40(name, family, package):
@@ -55,7 +53,10 @@ ENOUGH = 3          # seeds
 RESOURCES = ("multipliers", "block_rams", "luts", "registers")
 
 DEVICES = {
-    "25F-6": _ecp5(25, 6), "25F-8": _ecp5(25, 8), "45F-6": _ecp5(45, 6), "85F-6": _ecp5(85, 6),
+    "25F-6": _ecp5(25, 6), "25F-8": _ecp5(25, 8),
+    # the default router takes half an hour and more on full ones
+    "45F-6": _ecp5(45, 6, "--router", "router2", patience=1800),
+    "85F-6": _ecp5(85, 6, "--router", "router2", patience=1800),
     "UP5K": _ice40("UP5K", "u", "sg48"), "HX8K": _ice40("HX8K", "hx", "ct256"),
 }
 

@@ -8,7 +8,7 @@ import json
 import re
 from collections import defaultdict
 
-__all__ = ["is_large", "place_multipliers"]
+__all__ = ["place_multipliers"]
 
 # size: columns and rows of the blocks of four multipliers, as nextpnr counts them
 BLOCKS = {
@@ -17,15 +17,6 @@ BLOCKS = {
 }
 PLACES = (0, 1, 4, 5)       # of the multipliers of a block: in its name, and columns from its first
 MULTIPLIER = re.compile(r"(.*)\bmac_array\.multiplier_(\d+)_(\d+)_(\d+)\.block")
-
-
-def is_large(device):
-    """Whether multipliers get places on an ECP5 of that name.
-
-    Such a device is to be routed with nextpnr's second router, since the first one takes half an
-    hour and more. On smaller ones the first one gives the higher clock.
-    """
-    return _size(device) in BLOCKS
 
 
 def place_multipliers(netlist, device):
@@ -42,11 +33,12 @@ def place_multipliers(netlist, device):
     device : str
         Its name, such as `LFE5U-25F`.
     """
-    if not is_large(device):
+    size = re.search(r"-(\d+)F", device)[1]
+    if size not in BLOCKS:
         return
     design = json.loads(netlist.read_text())
     sums = _sums(design)
-    columns, rows = BLOCKS[_size(device)]
+    columns, rows = BLOCKS[size]
     capacity, share = len(columns) * len(PLACES), len(sums) / len(rows)
     shares = [sums[round(n * share):round((n + 1) * share)] for n in range(len(rows))]
     if any(sum(map(len, share)) > capacity for share in shares):
@@ -60,11 +52,6 @@ def place_multipliers(netlist, device):
         for cell, place in zip(cells, places):
             cell["attributes"]["BEL"] = place
     netlist.write_text(json.dumps(design))
-
-
-def _size(device):
-    """Thousands of look-up tables, as in the name of the device."""
-    return re.search(r"-(\d+)F", device)[1]
 
 
 def _sums(design):

@@ -8,7 +8,7 @@ from tiny import Tiny
 
 from boards import build, fit
 from boards.build import app
-from boards.flow import Routed, implement
+from boards.flow import LARGE, Routed, implement, router
 from boards.pll import plan
 from boards.registry import BOARDS, find
 from hw.manifest import DeviceFigures, Manifest
@@ -62,6 +62,15 @@ def test_same_bytes(name, tmp_path):
         made.append(implement(board, design, folder, seed=1, tell=steps.append))
     assert made[0] == made[1] and len(made[0].bitstream) > 1000
     assert steps == 2 * ["synthesis", "placement and routing", "bitstream"]
+
+
+@pytest.mark.parametrize("cells, options", ((LARGE, ["--tmg-ripup"]),
+                                           (LARGE + 1, ["--router", "router2"])))
+def test_router_follows_the_size_of_the_netlist(cells, options, tmp_path):
+    netlist = tmp_path / "top.json"
+    modules = {"top": {"cells": {str(n): {} for n in range(cells)}}, "LUT4": {"cells": {}}}
+    netlist.write_text(json.dumps({"modules": modules}))
+    assert router(netlist) == options
 
 
 @pytest.mark.parametrize("arguments, message", [
