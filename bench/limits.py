@@ -1,6 +1,7 @@
 """The limits that devices set themselves: bare primitives between registers, routed alone."""
 
 import tempfile
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -86,5 +87,7 @@ def _clock(device, kind, parameters, count, seeds):
                            platform=FAMILIES[device.target])
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "bundle.v").write_text(text)
-        routed = route(device, folder, "bundle.v", "bundle", aim=AIM, seeds=seeds)
+        # the second router does not end on a clock that is out of reach
+        routed = route(replace(device, router=()), folder, "bundle.v", "bundle", aim=AIM,
+                       seeds=seeds)
     return routed.clocks[0]

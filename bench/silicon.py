@@ -38,9 +38,9 @@ multipliers count in the totals. On the 45F and the 85F the multipliers of the M
 places (`sim/floorplan.py`). In brackets is what the manifest predicts (`hw/resources.py`).
 
 The limit is that of the device itself: the clock of its bare multipliers, as many as the engine
-has, or of eight bare block memories, whichever is slower. They are routed in the same way, alone,
-between registers (`bench/limits.py`), with the first seed. nextpnr knows no path inside an ECP5's
-multiplier, so that its limit is only that of the registers around it.
+has, or of eight bare block memories, whichever is slower. They are routed alone, between registers
+(`bench/limits.py`), by nextpnr's first router, with the first seed. nextpnr knows no path inside an
+ECP5's multiplier, so that its limit is only that of the registers around it.
 
 {table}
 GOPS count two operations for a product. The slowest path of the median seed, cell by cell:
