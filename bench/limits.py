@@ -87,7 +87,7 @@ def _clock(device, kind, parameters, count, seeds):
                            platform=FAMILIES[device.target])
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "bundle.v").write_text(text)
-        # the second router does not end on a clock that is out of reach
+        # no wires are routed again for a clock that is out of reach
         routed = route(replace(device, router=()), folder, "bundle.v", "bundle", aim=AIM,
                        seeds=seeds)
     return routed.clocks[0]
