@@ -95,8 +95,7 @@ def _transposed(layer, weight):
     rows, columns = ([_taps(layer, axis, phase) for phase in range(layer.stride[axis])]
                      for axis in (0, 1))
     # torch keeps (in, out/groups, kh, kw); the bank wants (out, in/groups, kh, kw)
-    per_group = weight.reshape(layer.groups, layer.in_channels // layer.groups,
-                               *weight.shape[1:])
+    per_group = weight.reshape(layer.groups, layer.group_inputs, *weight.shape[1:])
     weight = per_group.swapaxes(1, 2).reshape(layer.out_channels, -1, *layer.kernel_size)
     filters = [[weight[:, :, [k for _, k in row]][:, :, :, [k for _, k in column]]
                 for column in columns] for row in rows]
@@ -126,7 +125,7 @@ def _sub_pixel(layer, weight):
     # the shuffle mixes the groups: zero blocks say the same, and cost no step
     dense = np.zeros((layer.parameter_channels, layer.in_channels, *layer.kernel_size),
                      dtype=weight.dtype)
-    size = layer.in_channels // layer.groups
+    size = layer.group_inputs
     for channel, group in enumerate(group_of):
         dense[channel, group * size:(group + 1) * size] = weight[channel]
     return _convolution(layer, dense, channels, 1)

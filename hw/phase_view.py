@@ -39,12 +39,11 @@ class PhaseView:
             bank = lower(replace(layer, in_channels=1, out_channels=1), None)
             self.kernels = tuple([[(share,) for _, share in sorted(pixels.items())]
                                   for pixels in layer.shares(axis)] for axis in (0, 1))
-            self.inputs = 1
         else:
             single = replace(layer, in_channels=1, out_channels=1, groups=1)
             bank = lower(single, np.zeros(single.weight_shape, int))
             self.kernels = _kernels(single, 0), _kernels(single, 1)
-            self.inputs = layer.in_channels // layer.groups
+        self.inputs = layer.group_inputs
         self.layer, self.offsets = layer, (bank.rows, bank.columns)
         self.phases, self.step = (len(bank.rows), len(bank.columns)), bank.step
 

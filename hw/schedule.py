@@ -116,9 +116,9 @@ class Schedule:
 
         Where zero weights are skipped, without those, too.
         """
-        total = 0
+        total, pixels = 0, self._columns(1)
         for (p, rows), lines in self._rows.items():
-            for (q, columns), count in self._columns(1).items():
+            for (q, columns), count in pixels.items():
                 products = self._program.useful_products(p, q)[rows, :][:, columns]
                 total += lines * count * int(products.sum())
         return total

@@ -66,7 +66,7 @@ def repeated(p, height, width):
 def test_useful_macs(name):
     """Where zero weights are skipped they are not useful; edges that are repeated are."""
     p = program(name)
-    for height, width in sizes(p, np.random.default_rng(2), 2):
+    for height, width in sizes(p, np.random.default_rng(2), 4):
         more = repeated(p, height, width) if p.bank.clamps else 0
         assert Schedule(p, height, width).useful_macs == met(p, height, width) + more
 
