@@ -107,7 +107,7 @@ def route(device, folder, verilog, top, *, aim, seeds, tell=lambda text: None):
     Raises
     ------
     RuntimeError
-        With the last line of error of a tool that failed, or if no seed gives a result.
+        With the last lines of error of a tool that failed, or if no seed gives a result.
     """
     tell("synthesis")
     synthesise(folder, verilog, top, device.target, *device.synthesis)

@@ -75,7 +75,7 @@ CASES = (
     Case("16 multipliers, loadable", "25F-6", LAYER | {"pi": 4, "po": 4, "loadable": True}, 210),
     Case("16 multipliers, built in", "25F-6", LAYER | {"pi": 4, "po": 4}, 210),
     Case("16 multipliers, loadable, inferred", "25F-6",
-         LAYER | {"pi": 4, "po": 4, "loadable": True, "target": "generic"}, 210),
+         LAYER | {"pi": 4, "po": 4, "loadable": True, "target": "generic"}, 130),
     Case("24 multipliers for 48 products, loadable", "25F-6",
          LAYER | {"cout": 24, "pi": 4, "po": 12, "loadable": True, "pack": True}, 200),
     Case("24 multipliers for 48 products, loadable", "25F-8",
@@ -138,7 +138,7 @@ def measure(case, folder, *, seeds, tell=lambda text: None):
     Raises
     ------
     RuntimeError
-        With the last line of error of a tool that failed.
+        With the last lines of error of a tool that failed.
     """
     device = DEVICES[case.device]
     tell("generating the Verilog")

