@@ -5,11 +5,12 @@ What is routed has no pads, so that its clock, not the board, sets the limit.
 
 import json
 import re
+import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
 from sim.floorplan import place_multipliers
-from sim.synthesis import out_of_context, synthesise, tool, used
+from sim.synthesis import flip_flops, out_of_context, synthesise, tool, used
 
 __all__ = ["DEVICES", "Device", "Routed", "packed", "route"]
 
@@ -53,7 +54,7 @@ def _ice40(name, family, package):
 
 
 ENOUGH = 3          # seeds
-RESOURCES = ("multipliers", "block_rams", "luts", "registers")
+RESOURCES = ("multipliers", "block_rams", "single_port_rams", "luts")
 
 DEVICES = {
     "25F-6": _ecp5(25, 6), "25F-8": _ecp5(25, 8),
@@ -68,13 +69,15 @@ DEVICES = {
 class Routed:
     """What a design came to: clocks in MHz, one for each seed, and the slowest path of the median.
 
-    The resources are those of the first seed.
+    The resources are those of the first seed. Those of the iCE40 in `luts` are its logic cells,
+    each a look-up table and a flip-flop, of which either may be in no use.
     """
 
     seeds: list
     clocks: list
     multipliers: int
     block_rams: int
+    single_port_rams: int
     luts: int
     registers: int
     path: list
@@ -83,7 +86,7 @@ class Routed:
 def packed(device, folder, verilog, top):
     """{resource: how many} of a module; the parameters are those of `route`."""
     synthesise(folder, verilog, top, device.target, *device.synthesis)
-    return used(_report(device, folder, "--pack-only"), device.target, RESOURCES)
+    return _used(device, folder, _report(device, folder, "--pack-only"))
 
 
 def route(device, folder, verilog, top, *, aim, seeds, tell=lambda text: None):
@@ -99,38 +102,42 @@ def route(device, folder, verilog, top, *, aim, seeds, tell=lambda text: None):
     aim : int
         Clock that placement aims at, in MHz.
     seeds : tuple of int
-        As many are used, from the first one on, as give `ENOUGH` results: the router may find no
-        way, or take for ever, in which case the next seed has its turn.
+        As many are used, from the first one on, as give `ENOUGH` results: placement or routing
+        may find no way, or take for ever, in which case the next seed has its turn.
     tell : function
         Called with what is going on.
 
     Raises
     ------
     RuntimeError
-        With the last lines of error of a tool that failed, or if no seed gives a result.
+        With the last lines of error of a tool that failed, if synthesis or every seed does.
     """
     tell("synthesis")
     synthesise(folder, verilog, top, device.target, *device.synthesis)
     if device.target == "ecp5":
         place_multipliers(Path(folder) / "netlist.json", device.name)
-    found = {}
+    found, failure = {}, None
     for seed in seeds:
         if len(found) == ENOUGH:
             break
         tell(f"placement and routing, seed {seed}")
         try:
             found[seed] = _report(device, folder, "--freq", str(aim), "--seed", str(seed))
-        except TimeoutError:
-            continue
+        except (RuntimeError, TimeoutError) as error:
+            failure = error
     if not found:
-        raise RuntimeError(
-            f"nextpnr has not ended within {device.patience} s with any of the seeds")
+        raise RuntimeError(f"no seed gives a result; the last one: {failure}")
     reports = list(found.values())
-    clocks = [round(max(clock["achieved"] for clock in report["fmax"].values()), 1)
+    clocks = [round(min(clock["achieved"] for clock in report["fmax"].values()), 1)
               for report in reports]
-    middle = reports[sorted(range(len(clocks)), key=clocks.__getitem__)[len(clocks) // 2]]
-    return Routed(list(found), clocks, **used(reports[0], device.target, RESOURCES),
-                  path=_path(middle))
+    middle = reports[clocks.index(statistics.median_low(clocks))]
+    return Routed(list(found), clocks, **_used(device, folder, reports[0]), path=_path(middle))
+
+
+def _used(device, folder, report):
+    """{resource: how many}."""
+    return used(report, device.target, RESOURCES) | {
+        "registers": flip_flops(Path(folder) / "netlist.json")}
 
 
 def _report(device, folder, *options):

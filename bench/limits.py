@@ -55,7 +55,7 @@ class Bundle(wiring.Component):
 
 
 def limit(device, engine, count, *, seeds, tell=lambda text: None):
-    """Clock of the slower one of an engine's kinds of primitives, in MHz.
+    """Clock of an engine's multipliers, or of block memories, whichever is slower, in MHz.
 
     Parameters
     ----------

