@@ -102,9 +102,8 @@ CASES = (
          LAYER | {"pi": 16, "po": 16, "loadable": True, "pack": True}, 150),
     Case("8 multipliers for 16 products, requantised bit by bit", "UP5K",
          SMALL | {"pack": True}, 50),
-    Case("4 multipliers, 32 KiB of weights in single-port memories", "UP5K",
-         LAYER | {"height": 16, "width": 16, "pi": 4, "loadable": True, "spram": True,
-                  "serial_requant": True}, 50),
+    Case("2 multipliers, 32 KiB of weights in single-port memories", "UP5K",
+         LAYER | {"height": 16, "width": 16, "pi": 2, "loadable": True, "spram": True}, 50),
     Case("16 products of look-up tables, requantised bit by bit", "HX8K",
          SMALL | {"lut_products": True}, 120),
 )
