@@ -48,7 +48,7 @@ class EngineInfo(_Part):
 
 
 class DeviceFigures(_Part):
-    """What the engine takes of its device, as synthesised by Yosys."""
+    """What the engine takes of its device."""
 
     multipliers: int = Field(description="MULT18X18D or SB_MAC16, of the MAC array and the "
                                          "requantisers")

@@ -51,13 +51,23 @@ def _numbers(value):
         value = value.split(",")
     values = value if isinstance(value, (list, tuple)) else [value]
     try:
-        return tuple(int(v) for v in values)
+        if not values:
+            raise ValueError
+        return tuple(int(_whole(v)) for v in values)
     except (TypeError, ValueError):
         raise ValueError("must be whole numbers separated by commas") from None
 
 
+def _whole(value):
+    """What is not a truth value or a fraction, of which TOML has both."""
+    if isinstance(value, (bool, float)):
+        raise ValueError("must be a whole number")
+    return value
+
+
 CHAINS = ("separable_conv_transpose2d", "bilinear_conv2d")
 Sizes = Annotated[tuple[int, ...], BeforeValidator(_numbers)]
+Whole = Annotated[int, BeforeValidator(_whole)]
 
 
 class Options(BaseModel):
@@ -78,28 +88,28 @@ class Options(BaseModel):
                             "input")
     op_pad: Sizes | None = Field(None, description="output padding of conv_transpose2d")
     dilation: Sizes = Field((1,), description="dilation")
-    groups: int = Field(1, description="convolution groups")
-    cin: int = Field(1, description="input channels")
-    cout: int = Field(1, description="output channels")
+    groups: Whole = Field(1, description="convolution groups")
+    cin: Whole = Field(1, description="input channels")
+    cout: Whole = Field(1, description="output channels")
     order: Literal["CRD", "DCR"] = Field("CRD", description="channel order of sub_pixel_conv2d")
     mode: Literal[MODES] = Field("nearest", description="resizing: " + " or ".join(MODES))
     coordinates: Literal[COORDINATES] = Field(
         "half_pixel", description="of resizing, as ONNX names them: " + ", ".join(COORDINATES))
-    height: int = Field(64, description="rows of the largest input frame")
-    width: int = Field(64, description="columns of the largest input frame")
-    pi: int = Field(1, description="input channels per cycle")
-    po: int = Field(1, description="output channels per cycle")
-    px: int = Field(1, description="output pixels per cycle")
+    height: Whole = Field(64, description="rows of the largest input frame")
+    width: Whole = Field(64, description="columns of the largest input frame")
+    pi: Whole = Field(1, description="input channels per cycle")
+    po: Whole = Field(1, description="output channels per cycle")
+    px: Whole = Field(1, description="output pixels per cycle")
     weights: str = Field("auto", description="FILE.npz, bilinear, random, or auto: bilinear where "
                          "each channel is upscaled by itself, otherwise random")
-    weight_bits: int = Field(8, description="width of a weight, 2 to 16")
+    weight_bits: Whole = Field(8, description="width of a weight, 2 to 16")
     dtype: str = Field("uint8", description="input codes: uint4 to uint16 or int4 to int16")
     output_dtype: str | None = Field(None, description="output codes, by default as dtype")
     activation: str = Field("none", description="one of " + ", ".join(ACTIVATIONS) + "; with "
                             "parameters as in clamp:0:6 or leaky_relu:0.1")
     requant: Literal[SCHEMES] = Field("onnxruntime", description="rounding scheme: "
                                       + ", ".join(SCHEMES))
-    multiplier_bits: int = Field(16, description="multiplier width of the scheme compact")
+    multiplier_bits: Whole = Field(16, description="multiplier width of the scheme compact")
     skip_zeros: bool = Field(False, description="skip steps whose activations are all zero")
     pack: bool = Field(False, description="two products from one multiplier; no weight may be -128")
     lut_products: bool = Field(False, description="products of look-up tables, not of multipliers")
@@ -107,7 +117,7 @@ class Options(BaseModel):
     loadable: bool = Field(False, description="load weights at run time, into a double buffer")
     spram: bool = Field(False, description="loadable weights in the UP5K's single-port memories")
     target: Literal["generic", "ecp5", "ice40"] = Field(
-        "generic", description="device family that the FuseSoC core is synthesised for")
+        "generic", description="device family whose multipliers and memories are instantiated")
     name: str | None = Field(None, description="name of the module and of the files")
 
     @classmethod

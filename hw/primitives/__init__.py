@@ -1,1 +1,1 @@
-"""Device primitives: the only code that knows a device family."""
+"""Device primitives: the only hardware that knows a device family."""

@@ -21,7 +21,7 @@ def instances(text, cell):
 
 
 @pytest.mark.parametrize("device, a_bits, b_bits", (
-    ("ecp5", 9, 8), ("ecp5", 9, 4), ("ecp5", 3, 8), ("ecp5", 2, 8), ("ice40", 9, 8),
+    ("ecp5", 9, 8), ("ecp5", 8, 8), ("ecp5", 9, 4), ("ecp5", 3, 8), ("ecp5", 2, 8), ("ice40", 9, 8),
     ("ice40", 9, 4)))
 def test_pair_is_exact_over_all_operands(device, a_bits, b_bits, model_cache, tmp_path):
     pair = MultiplierPair(a_bits, b_bits)
@@ -56,6 +56,7 @@ def test_lut_multiplier_over_all_operands(a, b, model_cache, tmp_path):
     assert "*" not in re.sub(r"/\*.*?\*/|@\*|\(\*|\*\)", "", exported(LutMultiplier(a, b), "top"))
 
 
+@pytest.mark.usefixtures("icarus")
 @pytest.mark.parametrize("device, a, b", (
     ("ecp5", signed(18), signed(18)), ("ecp5", unsigned(17), signed(18)),
     ("ice40", signed(16), signed(16)), ("ice40", unsigned(16), unsigned(16)),
@@ -72,6 +73,7 @@ def test_wide_operands_of_a_multiplier(device, a, b, tmp_path):
     assert [p for p, in seen[Multiplier.LATENCY:]] == [row["a"] * row["b"] for row in rows]
 
 
+@pytest.mark.usefixtures("icarus")
 @pytest.mark.parametrize("device", DEVICES)
 def test_wide_multiplier(device, tmp_path):
     rng, dut = random.Random(2), WideMultiplier(25, 24)
@@ -85,6 +87,7 @@ def test_wide_multiplier(device, tmp_path):
     assert instances(exported(WideMultiplier(25, 24), "top", device), cell) == 4
 
 
+@pytest.mark.usefixtures("icarus")
 @pytest.mark.parametrize("device, width, depth, blocks", (
     ("ecp5", 1, 9000, 1), ("ecp5", 2, 5000, 1), ("ecp5", 4, 3000, 1), ("ecp5", 9, 2048, 1),
     ("ecp5", 18, 1024, 1), ("ecp5", 36, 512, 1), ("ecp5", 40, 600, 3), ("ecp5", 5, 3000, 2),
@@ -114,6 +117,7 @@ def test_memory(device, width, depth, blocks, tmp_path):
         assert instances((tmp_path / "top.v").read_text(), cell) == blocks
 
 
+@pytest.mark.usefixtures("icarus")
 @pytest.mark.parametrize("device, width, depth, blocks", (
     ("ice40", 16, 300, 2), ("ice40", 5, 1, 2), ("ice40", 32, 20000, 8), ("ice40", 20, 16384, 4),
     ("generic", 20, 70, None)))
@@ -147,6 +151,7 @@ def test_models_have_no_lint(file):
     assert "%Warning" not in toolchain.verilator("--lint-only", "-Wall", file)
 
 
+@pytest.mark.usefixtures("icarus")
 @pytest.mark.parametrize("change", (("REG_PIPELINE_CLK", "NONE"), ("SIGNEDA", "1'b0")))
 def test_a_mode_without_a_model_ends_the_simulation(change, tmp_path, monkeypatch):
     name, value = change

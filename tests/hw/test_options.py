@@ -93,6 +93,10 @@ def test_wrong_options(arguments, message, tmp_path, monkeypatch, capsys):
     ("kernel = 3", "kernel must be one of op, k, s, p"),
     ('k = "a"', "k must be whole numbers separated by commas, not 'a'"),
     ("k = {a = 1}", "k must be whole numbers separated by commas"),
+    ("k = 3.9", "k must be whole numbers separated by commas, not 3.9"),
+    ("k = []", "k must be whole numbers separated by commas, not []"),
+    ("pi = true", "pi must be a whole number, not True"),
+    ("pi = 2.0", "pi must be a whole number, not 2.0"),
 ])
 def test_wrong_files(text, message, tmp_path, monkeypatch, capsys):
     (tmp_path / "layer.toml").write_text(text)
