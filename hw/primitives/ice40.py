@@ -5,9 +5,9 @@ from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal,
 from .pipeline import delayed
 from .tiles import cut, tiled
 
-__all__ = ["CELLS", "PAIR_BLOCKS", "PART_BITS", "SINGLE_PORT_BLOCKS", "BankedMemory", "BlockMemory",
-           "Multiplier", "MultiplierPair", "memory_blocks", "multiplier_blocks", "queue_blocks",
-           "single_port_blocks"]
+__all__ = ["CELLS", "FABRIC_OUTPUT", "PAIR_BLOCKS", "PAIR_SPARE", "PART_BITS", "SINGLE_PORT_BLOCKS",
+           "BankedMemory", "BlockMemory", "Multiplier", "MultiplierPair", "memory_blocks",
+           "multiplier_blocks", "queue_blocks", "single_port_blocks"]
 
 CELLS = ("SB_MAC16", "SB_RAM40_4K", "SB_SPRAM256KA")
 SINGLE_PORT_BLOCKS = 4  # of an UltraPlus

@@ -141,7 +141,7 @@ class SpreadMemory(wiring.Component):
 
     @staticmethod
     def blocks(device, width, depth):
-        """As `BlockMemory.blocks`."""
+        """Number of the block RAMs in use of a device that has some."""
         return sum(BlockMemory.blocks(device, part, depth)
                    for part in SpreadMemory.parts(device, width, depth))
 

@@ -146,7 +146,7 @@ class MultiplierPair(wiring.Component):
     b0, b1
         The other operands, signed.
     p0, p1
-        Products: `a * b0` and `a * b1` of `LATENCY` cycles before.
+        Products: `a * b0` and `a * b1` of `LATENCY - late` cycles before.
 
     Raises
     ------

@@ -23,5 +23,6 @@ def test_resources_are_those_predicted_and_clocks_below_the_limit(device, tmp_pa
     assert found.clocks[0] > 20
     assert found.multipliers == predicted.multipliers
     assert found.block_rams == predicted.block_rams
+    assert found.single_port_rams == predicted.single_port_rams
     assert limit(chosen, manifest.engines[0], found.multipliers, seeds=(1,)) > found.clocks[0]
     assert found.luts == pytest.approx(predicted.luts, rel=0.15)
