@@ -10,7 +10,8 @@ from hw.options import Options
 CASES = {
     "25F-6": {"k": 3, "cin": 6, "cout": 4, "pi": 3, "po": 2, "height": 20, "width": 24,
               "loadable": True, "activation": "tanh"},
-    "UP5K": {"k": 4, "cin": 2, "cout": 2, "pi": 2, "height": 16, "width": 16, "loadable": True},
+    "UP5K": {"k": 4, "cin": 2, "cout": 2, "pi": 2, "height": 16, "width": 16, "loadable": True,
+             "spram": True},
 }
 
 
