@@ -30,19 +30,18 @@ TEXT = """# On silicon
 
 Measured by `python -m bench.silicon`, which writes this page and `silicon.json`; `--case TEXT`
 measures only the rows with the text in their names, which are those of the lists below. Synthesis
-is by Yosys
-(`synth_ecp5 -abc9`, told that a wire takes 1 ns, and `synth_ice40 -abc9`), placement and routing
-by nextpnr, as pip installs them (`pip install -e ".[silicon]"`). Frequencies are nextpnr's
-estimates for the slow corner, the median of up to three seeds that are routed within 5 minutes
-(45F, 85F: 30). Engines are routed without pads, so that their own
-paths set the clock. Every engine has the exact float32 requantisation of ONNX Runtime, whose
-multipliers count in the totals. On the 45F and the 85F the multipliers of the MAC array have
-places (`sim/floorplan.py`). In brackets is what the manifest predicts (`hw/resources.py`).
+is by Yosys (`synth_ecp5 -abc9`, told that a wire takes 1 ns, and `synth_ice40 -abc9`), placement
+and routing by nextpnr, as pip installs them (`pip install -e ".[silicon]"`). Frequencies are
+nextpnr's estimates for the slow corner, the median of up to three seeds that are routed within 5
+minutes (45F, 85F: 30). Engines are routed without pads, so that their own paths set the clock.
+Every engine has the exact float32 requantisation of ONNX Runtime, whose multipliers count in the
+totals. On the 45F and the 85F the multipliers of the MAC array have places (`sim/floorplan.py`).
+In brackets is what the manifest predicts (`hw/resources.py`).
 
 The limit is that of the device itself: the clock of its bare multipliers, as many as the engine
 has, or of eight bare block memories, whichever is slower. They are routed alone, between registers
 (`bench/limits.py`), by nextpnr's first router, with the first seed. A multiplier of two products
-comes with the adder that parts them. nextpnr knows no path inside an ECP5's multiplier, so that its
+comes with the adders that part them. nextpnr knows no path inside an ECP5's multiplier, so that its
 limit is only that of the registers around it.
 
 {table}
@@ -52,7 +51,8 @@ median seed:
 
 {paths}
 
-The engines, as `python -m hw.gen` makes them, the clock that placement aims at, and the seeds:
+The engines, as options of `python -m hw.gen`, the clock that placement aims at, the seeds, and the
+tools:
 
 {engines}
 
@@ -201,7 +201,7 @@ def write(folder, rows):
         paths="\n".join(f"- {', '.join(row.key)}: `{' → '.join(row.routed.path)}`" for row in rows),
         engines="\n".join(
             f"- {', '.join(row.key)}: `{case.command}`, {case.aim} MHz, "
-            f"{', '.join(map(str, row.routed.seeds))}; "
+            f"seeds {', '.join(map(str, row.routed.seeds))}, "
             f"{', '.join(' '.join(tool) for tool in row.tools.items())}" for case, row in pairs))
     write_whole(path.parent, {
         path.name: (json.dumps([asdict(row) for row in rows], indent=2) + "\n").encode(),

