@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sim.floorplan import place_multipliers
-from sim.synthesis import flip_flops, out_of_context, synthesise, tool, used
+from sim.synthesis import cell_types, out_of_context, synthesise, tool, used
 
 __all__ = ["DEVICES", "Device", "Routed", "packed", "route"]
 
@@ -55,6 +55,7 @@ def _ice40(name, family, package):
 
 ENOUGH = 3          # seeds
 RESOURCES = ("multipliers", "block_rams", "single_port_rams", "luts")
+FLIP_FLOPS = "TRELLIS_FF", "SB_DFF"     # what their types begin with
 
 DEVICES = {
     "25F-6": _ecp5(25, 6), "25F-8": _ecp5(25, 8),
@@ -136,8 +137,9 @@ def route(device, folder, verilog, top, *, aim, seeds, tell=lambda text: None):
 
 def _used(device, folder, report):
     """{resource: how many}."""
+    types = cell_types(Path(folder) / "netlist.json")
     return used(report, device.target, RESOURCES) | {
-        "registers": flip_flops(Path(folder) / "netlist.json")}
+        "registers": sum(kind.startswith(FLIP_FLOPS) for kind in types)}
 
 
 def _report(device, folder, *options):

@@ -76,11 +76,20 @@ class Case:
         return self.name, DEVICES[self.device].name
 
     @property
+    def label(self):
+        """The same in a line."""
+        return ", ".join(self.key)
+
+    @property
+    def given(self):
+        """{name: value} of its `hw.options.Options`."""
+        return {"target": DEVICES[self.device].target, **self.options}
+
+    @property
     def command(self):
-        """The options of `hw.gen` for it."""
-        options = {"target": DEVICES[self.device].target, **self.options}
+        """The same as `hw.gen` takes them."""
         return " ".join(f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
-                        for name, value in options.items())
+                        for name, value in self.given.items())
 
 
 LAYER = {"k": 4, "s": 2, "cin": 64, "cout": 16, "height": 64, "width": 64}
@@ -160,8 +169,7 @@ def measure(case, folder, *, seeds, tell=lambda text: None):
     """
     device = DEVICES[case.device]
     tell("generating the Verilog")
-    options = Options(**{"target": device.target, "name": "engine", **case.options})
-    manifest = generate(options, folder)
+    manifest = generate(Options(name="engine", **case.given), folder)
     engine, predicted = manifest.engines[0], manifest.figures.device
     products = engine.pi * engine.po * engine.px
     routed = route(device, folder, manifest.files.verilog, manifest.name, aim=case.aim,
@@ -198,9 +206,9 @@ def write(folder, rows):
     rows = [row for _, row in pairs]
     text = TEXT.format(
         table=table(rows),
-        paths="\n".join(f"- {', '.join(row.key)}: `{' → '.join(row.routed.path)}`" for row in rows),
+        paths="\n".join(f"- {case.label}: `{' → '.join(row.routed.path)}`" for case, row in pairs),
         engines="\n".join(
-            f"- {', '.join(row.key)}: `{case.command}`, {case.aim} MHz, "
+            f"- {case.label}: `{case.command}`, {case.aim} MHz, "
             f"seeds {', '.join(map(str, row.routed.seeds))}, "
             f"{', '.join(' '.join(tool) for tool in row.tools.items())}" for case, row in pairs))
     write_whole(path.parent, {
@@ -224,7 +232,7 @@ def main(case: Annotated[str | None, typer.Option(
              "-o", "--output", file_okay=False,
              help="folder for silicon.json and silicon.md")] = DOCS):
     """Measure resources and clock of generated engines on devices."""
-    cases = [c for c in CASES if case is None or case in ", ".join(c.key)]
+    cases = [c for c in CASES if case is None or case in c.label]
     if not cases:
         raise typer.BadParameter(f"must be a part of a name, not {case!r}", param_hint="--case")
     numbers = _seeds(seeds)
@@ -234,16 +242,14 @@ def main(case: Annotated[str | None, typer.Option(
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task("", total=len(cases))
         for chosen in cases:
-            name = ", ".join(chosen.key)
-
-            def tell(text, name=name):
-                progress.update(bar, description=f"{name}: {text}")
+            def tell(text, label=chosen.label):
+                progress.update(bar, description=f"{label}: {text}")
             with tempfile.TemporaryDirectory() as folder:
                 try:
                     rows.append(measure(chosen, folder, seeds=numbers, tell=tell))
                     write(output, rows)
                 except RuntimeError as error:
-                    console.print(f"error: {name}: {error}", markup=False, soft_wrap=True)
+                    console.print(f"error: {chosen.label}: {error}", markup=False, soft_wrap=True)
             progress.advance(bar)
     if rows:
         Console(soft_wrap=True).print(table(rows), markup=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hw.manifest import DeviceFigures
 from sim.floorplan import place_multipliers
-from sim.synthesis import ABC9, tool, used
+from sim.synthesis import ABC9, cell_types, tool, used
 
 __all__ = ["Routed", "implement", "router"]
 
@@ -95,8 +95,7 @@ def router(netlist):
 
     That one gives the higher clock, by a quarter for a small engine on a large device.
     """
-    modules = json.loads(netlist.read_text())["modules"].values()
-    large = sum(len(module["cells"]) for module in modules) > LARGE
+    large = len(cell_types(netlist)) > LARGE
     return ["--router", "router2"] if large else ["--tmg-ripup"]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .design import Design
 
-__all__ = ["ABC9", "copied", "flip_flops", "models", "netlist", "out_of_context", "synthesise",
+__all__ = ["ABC9", "cell_types", "copied", "models", "netlist", "out_of_context", "synthesise",
            "tool", "used"]
 
 TOOLS = Path(sys.executable).parent     # pip puts programs beside the interpreter
@@ -85,11 +85,10 @@ def used(report, family, names):
     return {name: counts[cells[name]]["used"] if cells[name] in counts else 0 for name in names}
 
 
-def flip_flops(netlist):
-    """How many a netlist has, which is JSON of Yosys."""
+def cell_types(netlist):
+    """Type of each cell of a netlist, a file that Yosys writes with `write_json`."""
     modules = json.loads(netlist.read_text())["modules"].values()
-    return sum(cell["type"].startswith(("TRELLIS_FF", "SB_DFF"))
-               for module in modules for cell in module["cells"].values())
+    return [cell["type"] for module in modules for cell in module["cells"].values()]
 
 
 def copied(design, folder):

@@ -68,7 +68,8 @@ def test_same_bytes(name, tmp_path):
                                            (LARGE + 1, ["--router", "router2"])))
 def test_router_follows_the_size_of_the_netlist(cells, options, tmp_path):
     netlist = tmp_path / "top.json"
-    modules = {"top": {"cells": {str(n): {} for n in range(cells)}}, "LUT4": {"cells": {}}}
+    luts = {str(n): {"type": "LUT4"} for n in range(cells)}
+    modules = {"top": {"cells": luts}, "LUT4": {"cells": {}}}
     netlist.write_text(json.dumps({"modules": modules}))
     assert router(netlist) == options
 
